@@ -8,6 +8,7 @@ from models.base import Base
 from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
 from models.tables import terms as terms_tables  # noqa: F401
 from models.tables import workers as workers_tables  # noqa: F401
+from models.tables import worklist as worklist_tables  # noqa: F401
 
 LOCK_TIMEOUT = "10s"  # a migration that waits behind others blocks those that come after it
 

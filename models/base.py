@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, DateTime, Dialect, Enum, MetaData
+from sqlalchemy import JSON, DateTime, Dialect, Enum, MetaData, Table
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
@@ -30,6 +30,8 @@ def now() -> datetime:
 
 # SQLite would reuse the ids of deleted rows, so that an old URL would show other data.
 IDS_ONCE = {"sqlite_autoincrement": True}
+# Of a table (`info`): all its rows follow from other tables.
+DERIVED = {"is_derived": True}
 
 
 class Base(DeclarativeBase):
@@ -42,6 +44,11 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map: ClassVar = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}
+
+
+def stored_tables() -> list[Table]:
+    """Tables whose rows follow from no others, those first that others refer to."""
+    return [one for one in Base.metadata.sorted_tables if not one.info.get("is_derived")]
 
 
 def text_enum(kind: type[StrEnum], *, length: int = 16) -> Enum:

@@ -30,6 +30,7 @@ from models.learning.promotion import production_version
 from models.reading.predictions import add_answers, finish_known
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import State
+from models.worklist.summaries import summarise
 from pipeline.atomic_file import FileGroup
 from pipeline.errors import DamagedFileError, DecoderError, Reason, RefusalCode, RefusedError
 from pipeline.prepare.pool import DecoderPool
@@ -261,6 +262,7 @@ def _record(
         refused=_by_image(claim.images, outcomes.refused),
         failed=_by_image(claim.images, outcomes.failed),
     )
+    summarise(session, ids.values())
     sightings = [
         Sighting(keyword, word, studies[image.id].patient_hash or studies[image.id].study_hash)
         for image in read

@@ -1,6 +1,7 @@
 """Nudges workers again for what waits, and gives up what stopped its worker too often."""
 
 import logging
+import time
 from contextlib import suppress
 
 from models.base import now
@@ -10,9 +11,14 @@ from models.intake.jobs import NoJobError, cancel_some, half_cancelled_jobs
 from models.learning.nights import begin_due_night, fail_exhausted_night, has_waiting_night
 from models.reading.rereadings import due_rereading, give_up_exhausted
 from models.tables.intake import State
+from models.worklist.counts import merge_counts
+from models.worklist.summaries import refresh_some
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_reread, nudge_train
 
 log = logging.getLogger(__name__)
+
+STUDIES_A_STEP = 500
+REFRESH_S = 10.0
 
 
 def sweep(context: AppContext) -> None:
@@ -27,6 +33,7 @@ def sweep(context: AppContext) -> None:
         log.error("%d images failed: each stopped its worker too often", failed)
     _sweep_cancelled(context)
     _sweep_nights(context)
+    _refresh_work_list(context)
     with context.sessions() as session:
         received = has_waiting(session, State.RECEIVED, lease_s=lease_s)
         ready = has_waiting(session, State.READY, lease_s=lease_s)
@@ -48,6 +55,18 @@ def _sweep_cancelled(context: AppContext) -> None:
         # NoJobError: purged in between.
         with suppress(NoJobError), context.sessions.begin() as session:
             cancel_some(session, job_id)
+
+
+def _refresh_work_list(context: AppContext) -> None:
+    """After a promotion it sorts by other predictions. What is left waits for the next sweep."""
+    until, is_left = time.monotonic() + REFRESH_S, True
+    while is_left and time.monotonic() < until and not context.stopping.is_set():
+        with context.sessions.begin() as session:
+            is_left = refresh_some(
+                session, operating_point=context.settings.operating_point, limit=STUDIES_A_STEP
+            )
+    with context.sessions.begin() as session:
+        merge_counts(session)
 
 
 def _sweep_nights(context: AppContext) -> None:

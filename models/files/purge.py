@@ -32,6 +32,7 @@ from models.intake.uploads import MISSING
 from models.session import Sessions
 from models.tables.intake import WAITING_STATES, Image, Job, Prediction, Study, Upload
 from models.tables.learning import Fingerprint, ImportedImage, Label, Night, SnapshotImage
+from models.worklist.summaries import summarise
 
 IMAGES_A_STEP = 500
 
@@ -149,6 +150,7 @@ def _delete_images(session: Session, images: Sequence[Image]) -> None:
     _forget_uploads(session, {one.sha256 for one in images})
     if images:  # their unknown words, which may name their patients
         forget_terms(session, until=max(one.finished_at or one.created_at for one in images))
+    summarise(session, studies)
     empty = Study.id.in_(studies)
     _delete(session, Study, empty, ~exists().where(Image.study_id == Study.id))
 

@@ -42,7 +42,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType, TypeEngine
 
-from models.base import Base, UtcDateTime, now
+from models.base import Base, UtcDateTime, now, stored_tables
 from models.lease import release_rows
 from models.operations.backup_folder import BackupDamagedError, BackupRefusedError
 from models.operations.upgrade import alembic_config, current_revision, newest_revision
@@ -108,7 +108,7 @@ def write_database(connection: Connection, folder: Path, *, report: Report) -> D
         raise BackupRefusedError(
             f"the tables are at {revision}, expected {newest}: run overread migrate first"
         )
-    tables = Base.metadata.sorted_tables
+    tables = stored_tables()
     rows = {
         one.name: write_table(connection, one, table_file(folder, one.name), report=report)
         for one in tables
@@ -195,7 +195,7 @@ def table_file(folder: Path, name: str) -> Path:
 
 def row_count(connection: Connection) -> int:
     """Of all tables; for a progress bar."""
-    counts = [select(func.count()).select_from(one) for one in Base.metadata.sorted_tables]
+    counts = [select(func.count()).select_from(one) for one in stored_tables()]
     return sum(connection.scalar(count) or 0 for count in counts)
 
 
@@ -233,7 +233,7 @@ def _kind(column_type: TypeEngine[Any]) -> str:
 def _last_ids(connection: Connection) -> dict[str, int]:
     """Of the tables that give out their ids themselves."""
     found: dict[str, int] = {}
-    for one in Base.metadata.sorted_tables:
+    for one in stored_tables():
         key = one.autoincrement_column
         if key is not None and isinstance(key.type, Integer):
             highest = connection.scalar(select(func.max(key))) or 0

@@ -49,6 +49,7 @@ from models.operations.upgrade import (
     record_by_admin,
 )
 from models.session import open_database, sqlite_file
+from models.worklist.summaries import summarise_everything
 
 RESTORED = "backup.restored"  # action in the audit
 _IGNORED = {RESTORING, "supervisor.lock", "lost+found", "cache"}
@@ -140,6 +141,7 @@ def _restore(
             _load(connection, backups.folder / name, manifest, report)
             with Session(bind=connection) as session:
                 establish(session, settings)
+                summarise_everything(session)
                 end_work_in_progress(session)
                 end_logins(session)
                 record_by_admin(session, RESTORED, target=name)

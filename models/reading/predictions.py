@@ -12,9 +12,10 @@ from models.base import now
 from models.intake.claims import Claim
 from models.lease import NO_LEASE
 from models.query import insert_new, update_rows
-from models.reading.results import shown_prediction_id
 from models.tables import intake as tables
 from models.tables.intake import Image, State
+from models.worklist.shown import shown_prediction_id
+from models.worklist.summaries import summarise_files
 from pipeline.types import OperatingPoint, Prediction
 
 
@@ -59,6 +60,7 @@ def add_predictions(
         for sha256, prediction in sorted(predictions.items())  # in one order, or writers deadlock
     ]
     insert_new(session, tables.Prediction, rows)
+    summarise_files(session, predictions)
 
 
 def finish_known(
@@ -76,6 +78,8 @@ def finish_known(
     )
     known = set(session.scalars(query))
     _finish_ready(session, sorted(known))
+    # Whoever made the prediction may not have seen these images.
+    summarise_files(session, known)
     return known
 
 

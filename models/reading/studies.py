@@ -1,21 +1,20 @@
-"""Studies. A study's finding is that of its most suspicious image, computed on request."""
+"""Studies. A study's finding is that of its most suspicious image; lists sort by kept summaries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.base import now
 from models.intake.study_links import study_label
-from models.query import Page, insert_new, read_row_page
-from models.reading.results import Result, first_results, list_study_results, shown_prediction_id
-from models.tables.intake import Image, Prediction, Study
+from models.query import insert_new
+from models.reading.results import Result, first_results, list_study_results
+from models.tables.intake import Study
+from models.tables.worklist import StudySummary
+from models.worklist.order import Listing, count_studies, studies_from
 from pipeline.types import OperatingPoint
-
-Order = Literal["probability", "created_at", "label", "images"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class NewStudy:
 
 
 @dataclass(frozen=True)
-class StudySummary:
+class ListedStudy:
     """A line of the work list. first: the study's most suspicious image.
 
     finding, probability etc. are that image's; None if no image has a finding.
@@ -47,8 +46,34 @@ class StudySummary:
 
 @dataclass(frozen=True)
 class StudyDetail:
-    summary: StudySummary
+    summary: ListedStudy
     images: list[Result]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page of the list begins: behind a study, before one or with one, at the end, or so
+    many pages from its start, which takes the longer the more they are.
+    """
+
+    after: int | None = None
+    before: int | None = None
+    start: int | None = None
+    is_last: bool = False
+    page: int = 1
+
+
+FIRST = Place()
+
+
+@dataclass(frozen=True)
+class StudyPage:
+    """before: the study before which there are others; after: the one behind which there are."""
+
+    items: list[ListedStudy]
+    total: int
+    before: int | None
+    after: int | None
 
 
 def get_or_create_studies(session: Session, studies: Sequence[NewStudy]) -> dict[str, int]:
@@ -62,92 +87,94 @@ def get_or_create_studies(session: Session, studies: Sequence[NewStudy]) -> dict
 
 def list_studies(
     session: Session,
+    listing: Listing,
     *,
     operating_point: OperatingPoint,
-    order: Order = "probability",
-    descending: bool = True,
-    finding: str | None = None,
-    job_id: str | None = None,
-    page: int = 1,
+    place: Place = FIRST,
     page_size: int = 50,
-) -> Page[StudySummary]:
-    """finding: "pneumonia", "normal", or "none" for studies without a finding."""
-    summaries = _summaries(operating_point, job_id=job_id)
-    if finding is not None:
-        wanted = {"pneumonia": _positive == 1, "normal": _positive == 0}
-        summaries = summaries.having(wanted.get(finding, _positive.is_(None)))
-        total = session.scalar(select(func.count()).select_from(summaries.subquery())) or 0
-    else:  # counting needs no predictions, which are most of the work
-        studies = select(func.count(func.distinct(Image.study_id)))
-        total = session.scalar(studies.where(*_in_job(job_id))) or 0
-    key = _ORDERS[order]
-    ordered = summaries.order_by((key.desc() if descending else key.asc()).nulls_last(), Study.id)
-    found = read_row_page(session, ordered, page=page, page_size=page_size, total=total)
-    ids = [row.id for row in found.items]
-    first = first_results(session, ids, operating_point=operating_point, job_id=job_id)
-    return found.of([_summary(row, first.get(row.id)) for row in found.items])
+) -> StudyPage:
+    ids = _ids_at(session, listing, place, page_size)
+    summaries = _find_summaries(session, listing, ids, operating_point=operating_point)
+    return StudyPage(
+        items=[summaries[one] for one in ids if one in summaries],
+        total=count_studies(session, listing),
+        before=_if_any(session, listing, ids[:1], backwards=True),
+        after=_if_any(session, listing, ids[-1:], backwards=False),
+    )
+
+
+def neighbours(session: Session, listing: Listing, study_id: int) -> tuple[int | None, int | None]:
+    """The study before it in the list, and the one behind it. Both None if it is not listed."""
+    if session.get(StudySummary, (study_id, listing.scope)) is None:
+        return None, None
+    before, behind = (
+        next(iter(studies_from(session, listing, study_id=study_id, backwards=way, limit=1)), None)
+        for way in (True, False)
+    )
+    return before, behind
 
 
 def get_study(
     session: Session, study_id: int, *, operating_point: OperatingPoint
 ) -> StudyDetail | None:
-    summaries = _summaries(operating_point, job_id=None)
-    row = session.execute(summaries.where(Study.id == study_id)).first()
-    if row is None:
+    summaries = _find_summaries(session, Listing(), [study_id], operating_point=operating_point)
+    if study_id not in summaries:
         return None
     images = list_study_results(session, study_id, operating_point=operating_point)
-    return StudyDetail(_summary(row, next(iter(images), None)), images)
+    return StudyDetail(summaries[study_id], images)
+
+
+def _ids_at(session: Session, listing: Listing, place: Place, size: int) -> list[int]:
+    if place.before is not None or place.is_last:
+        ids = studies_from(session, listing, study_id=place.before, backwards=True, limit=size)
+        if len(ids) == size or place.is_last:
+            return ids[::-1]
+        place = FIRST  # there is not a whole page before it
+    return studies_from(
+        session,
+        listing,
+        study_id=place.start or place.after,
+        including=place.start is not None,
+        skip=(place.page - 1) * size,
+        limit=size,
+    )
+
+
+def _if_any(session: Session, listing: Listing, end: list[int], *, backwards: bool) -> int | None:
+    """The study at an end of a page, if others are beyond it."""
+    for study_id in end:
+        if studies_from(session, listing, study_id=study_id, backwards=backwards, limit=1):
+            return study_id
+    return None
+
+
+def _find_summaries(
+    session: Session, listing: Listing, ids: list[int], *, operating_point: OperatingPoint
+) -> dict[int, ListedStudy]:
+    first = first_results(session, ids, operating_point=operating_point, job_id=listing.job_id)
+    rows = (
+        select(StudySummary.images, StudySummary.predicted, Study)
+        .join(Study, Study.id == StudySummary.study_id)
+        .where(StudySummary.scope == listing.scope, StudySummary.study_id.in_(ids))
+    )
+    return {
+        study.id: _line(study, images, predicted, first.get(study.id))
+        for images, predicted, study in session.execute(rows)
+    }
 
 
 _ANSWER = ("finding", "probability", "threshold", "operating_point", "temperature")
-_answered = Prediction.finding.is_not(None)
-_suspected = Prediction.finding == "pneumonia"
-_positive = func.max(case((_suspected, 1), (_answered, 0)))
-# Thresholds may differ: an image above its own goes before one with a higher probability below.
-_probability = func.coalesce(
-    func.max(case((_suspected, Prediction.probability))),
-    func.max(case((_answered, Prediction.probability))),
-)
-
-_ORDERS: dict[Order, ColumnElement[Any]] = {
-    "probability": _probability,
-    "created_at": Study.created_at.expression,
-    "label": func.coalesce(Study.folder, Study.study_hash),
-    "images": func.count(Image.id),
-}
 
 
-def _summaries(operating_point: OperatingPoint, *, job_id: str | None) -> Select[*tuple[Any, ...]]:
-    query = (
-        select(
-            Study.id,
-            Study.study_hash,
-            Study.folder,
-            Study.created_at,
-            func.count(Image.id).label("images"),
-            func.count(Prediction.id).label("predicted"),
-            _positive.label("positive"),
-        )
-        .join(Image, Image.study_id == Study.id)
-        .outerjoin(Prediction, Prediction.id == shown_prediction_id(operating_point))
-        .group_by(Study.id)
-    )
-    return query.where(*_in_job(job_id))
-
-
-def _in_job(job_id: str | None) -> list[ColumnElement[bool]]:
-    return [] if job_id is None else [Image.job_id == job_id]
-
-
-def _summary(row: Any, first: Result | None) -> StudySummary:
+def _line(study: Study, images: int, predicted: int, first: Result | None) -> ListedStudy:
     answer = first if first is not None and first.finding is not None else None
     shown = {name: getattr(answer, name, None) for name in _ANSWER}
-    return StudySummary(
-        id=row.id,
-        label=study_label(row.study_hash, row.folder),
-        created_at=row.created_at,
-        images=row.images,
-        predicted=row.predicted,
+    return ListedStudy(
+        id=study.id,
+        label=study_label(study.study_hash, study.folder),
+        created_at=study.created_at,
+        images=images,
+        predicted=predicted,
         **shown,
         first=first,
     )

@@ -2,6 +2,7 @@
 
 import html
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ PAGES = [
     "/jobs/{job}",
     "/studies",
     "/studies/1",
-    "/studies/1?at=1",
     "/about",
     "/labels",
     "/no",
@@ -164,10 +164,42 @@ def test_work_list_is_sorted_and_study_pages_link_their_neighbours(
     assert page.index("high</a>") < page.index("middle</a>") < page.index("low</a>")
     turned = portal.browser().get("/studies?descending=False").text
     assert turned.index("high</a>") > turned.index("middle</a>") > turned.index("low</a>")
-    page = portal.browser().get("/studies/3?at=2").text
-    assert 'id="previous" rel="prev" href="/studies/2?at=1"' in page
-    assert 'id="next" rel="next" href="/studies/1?at=3"' in page
-    assert portal.browser().get(f"/studies/3?at={10**30}").status_code == 200
+    page = portal.browser().get("/studies/3").text
+    assert 'id="previous" rel="prev" href="/studies/2"' in page
+    assert 'id="next" rel="next" href="/studies/1"' in page
+    assert 'id="back" href="/studies?start=3"' in page
+    page = portal.browser().get("/studies/3?descending=False").text
+    assert 'id="next" rel="next" href="/studies/2?descending=False"' in page
+    first = portal.browser().get("/studies/2").text
+    assert 'id="previous"' not in first
+    assert portal.browser().get(f"/studies/3?at={10**30}").status_code == 200, "an old bookmark"
+
+
+def test_work_list_pages_begin_behind_or_before_a_study(
+    portal: Portal, a_png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.reading.studies.PAGE_SIZE", 2)
+    for number in range(5):
+        portal.send(portal.new_job(), (f"{number}/a.png", a_png + b"%d" % number))
+        portal.read_all(probability=0.9 - number / 10)
+    browser = portal.browser()
+
+    def shown(query: str) -> list[int]:
+        links = re.findall(r'href="/studies/(\d+)', browser.get(query).text)
+        return [int(study_id) for study_id in links]
+
+    assert shown("/studies") == [1, 2]
+    assert 'rel="next" href="/studies?after=2"' in browser.get("/studies").text
+    assert 'rel="prev"' not in browser.get("/studies").text
+    assert shown("/studies?after=2") == [3, 4]
+    assert 'rel="prev" href="/studies?before=3"' in browser.get("/studies?after=2").text
+    assert shown("/studies?before=3") == [1, 2]
+    assert shown("/studies?before=2") == [1, 2], "a whole page"
+    assert shown("/studies?last=True") == [4, 5]
+    assert 'rel="next"' not in browser.get("/studies?last=True").text
+    assert shown("/studies?start=4") == [4, 5]
+    assert shown("/studies?page=2") == [3, 4], "an old bookmark"
+    assert shown("/studies?after=99") == [1, 2], "no such study"
 
 
 UNKNOWN = [

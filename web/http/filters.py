@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from models.reading.results import Result
-from models.reading.studies import StudySummary
+from models.reading.studies import ListedStudy
 from pipeline.inference.heatmap import describe_trust
 from pipeline.text import probability_percent
 from pipeline.types import RangeRule
@@ -48,12 +48,12 @@ def unfamiliarity_words(value: float, card: Mapping[str, Any]) -> str:
     return "borderline" if value > card.get("warning_limit", limit) else "in distribution"
 
 
-def threshold_words(answer: Result | StudySummary) -> str:
+def threshold_words(answer: Result | ListedStudy) -> str:
     """Shown with every probability."""
     return f"threshold {probability_percent(answer.threshold)}, {answer.operating_point}"
 
 
-def reading_words(answer: Result | StudySummary) -> str:
+def reading_words(answer: Result | ListedStudy) -> str:
     """Threshold and calibration."""
     if answer.temperature is None:
         return f"{threshold_words(answer)}; calibration not recorded"

@@ -6,17 +6,23 @@ from sqlalchemy.orm import Session
 
 from models.learning.labels import latest_labels
 from models.learning.versions import find_version
-from models.query import Page
 from models.reading.results import Result
-from models.reading.studies import StudyDetail, StudySummary, get_study, list_studies
+from models.reading.studies import StudyDetail, StudyPage, get_study, list_studies, neighbours
 from models.tables.intake import Image, Job
 from models.tables.people import Role
 from web.auth.rules import needs
 from web.auth.view_log import record_study
 from web.context import current_settings, read_session
 from web.http.params import or_404, read_query
-from web.http.schemas import LAST_PAGE
-from web.reading.schemas import PictureQuery, StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
+from web.reading.schemas import (
+    ListingQuery,
+    PictureQuery,
+    StudiesOut,
+    StudiesQuery,
+    StudyDetailOut,
+    StudyOut,
+    WorkListQuery,
+)
 
 bp = APIBlueprint("studies", __name__, tag="Studies")
 
@@ -27,14 +33,13 @@ API_PAGE_SIZE = 100
 @bp.get("/studies")
 @needs(Role.VIEWER)
 def worklist() -> str:
-    query = read_query(StudiesQuery)
+    query = read_query(WorkListQuery)
     with read_session() as session:
         page = _list(session, query, page_size=PAGE_SIZE)
         job = session.get(Job, query.job_id) if query.job_id else None
     return render_template(
         "studies.html",
         page=page,
-        first_position=(page.page - 1) * page.page_size + 1,  # in the whole list
         readings=_readings(page),
         query=query,
         kept=query.kept(),
@@ -45,9 +50,10 @@ def worklist() -> str:
 @bp.get("/studies/<int:study_id>")
 @needs(Role.VIEWER)
 def show_page(study_id: int) -> str:
-    query, position = read_query(StudiesQuery), request.args.get("at", type=int)
+    query = read_query(ListingQuery)
     with read_session() as session:
         study = _find(session, study_id)
+        before, behind = neighbours(session, query.listing(), study_id)
         asked = request.args.get("image", type=int)
         # The requested image, else the most suspicious one.
         found = [image for image in study.images if image.image_id == asked] or study.images
@@ -66,10 +72,8 @@ def show_page(study_id: int) -> str:
         card=version.card if version else {},
         point_now=current_settings().operating_point,
         kept=query.kept(),
-        position=position,
-        list_page=((position or 1) - 1) // PAGE_SIZE + 1,
-        previous=_id_at(query, position - 1) if position else None,
-        next=_id_at(query, position + 1) if position else None,
+        previous=before,
+        next=behind,
     )
 
 
@@ -82,7 +86,8 @@ def index(query_data: StudiesQuery) -> StudiesOut:
     with read_session() as session:
         page = _list(session, query_data, page_size=API_PAGE_SIZE)
     studies = [StudyOut.model_validate(study) for study in page.items]
-    return StudiesOut(studies=studies, total=page.total, next=page.next)
+    following = query_data.page + 1 if page.after and not query_data.after else None
+    return StudiesOut(studies=studies, total=page.total, next=following, next_after=page.after)
 
 
 @bp.get("/api/v1/studies/<int:study_id>")
@@ -96,9 +101,14 @@ def show(study_id: int) -> StudyDetail:
     return study
 
 
-def _list(session: Session, query: StudiesQuery, *, page_size: int) -> Page[StudySummary]:
-    point = current_settings().operating_point
-    return list_studies(session, operating_point=point, **query.model_dump(), page_size=page_size)
+def _list(session: Session, query: StudiesQuery, *, page_size: int) -> StudyPage:
+    return list_studies(
+        session,
+        query.listing(),
+        operating_point=current_settings().operating_point,
+        place=query.place(),
+        page_size=page_size,
+    )
 
 
 def _find(session: Session, study_id: int) -> StudyDetail:
@@ -106,7 +116,7 @@ def _find(session: Session, study_id: int) -> StudyDetail:
     return or_404(get_study(session, study_id, operating_point=point), "study")
 
 
-def _readings(page: Page[StudySummary]) -> list[Result]:
+def _readings(page: StudyPage) -> list[Result]:
     """One result of each version, operating point and calibration on the page."""
     answers = [study.first for study in page.items if study.first and study.first.finding]
     of_kind = {
@@ -114,13 +124,3 @@ def _readings(page: Page[StudySummary]) -> list[Result]:
         for answer in answers
     }
     return list(of_kind.values())
-
-
-def _id_at(query: StudiesQuery, position: int) -> int | None:
-    """The study at that place of the list that the reader came from."""
-    if not 1 <= position <= LAST_PAGE:
-        return None
-    one = query.model_copy(update={"page": position})
-    with read_session() as session:
-        found = _list(session, one, page_size=1).items
-    return found[0].id if found else None

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 
 from models.config.settings import Settings
 from models.context import AppContext
 from models.files.presence import require_store
 from models.operations.upgrade import upgrade
-from models.tables.intake import State
+from models.tables.intake import State, Study
+from models.worklist.order import Listing, count_studies
+from models.worklist.summaries import find_stale
 from tests.support.data.kept import all_rows, fill_history
 from tests.support.data.rows import a_job, an_image
 from tests.support.servers.command import run_on
@@ -56,6 +58,10 @@ def check_is_whole(keeper: Keeper, new: Settings) -> None:
         rows = {table: len(found) for table, found in all_rows(old.engine).items()}
     with open_database(new) as restored:
         found = {table: len(rows) for table, rows in all_rows(restored.engine).items()}
+        with restored.sessions() as session:
+            studies = list(session.scalars(select(Study.id)))
+            assert find_stale(session, studies) == set()
+            assert count_studies(session, Listing()) == len(studies) > 0
     assert found == rows, "the new audit says that it was restored, the old one that it was saved"
     assert not (new.data_dir / ".restoring").exists()
     upgrade(new)

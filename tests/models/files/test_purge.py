@@ -14,7 +14,7 @@ from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from models.audit.log import list_audit
-from models.base import Base, now
+from models.base import now, stored_tables
 from models.files.deletion_lock import BackupRunningError, hold_deletions
 from models.files.garbage import collect_garbage, lock_images
 from models.files.orphans import find_orphans
@@ -30,7 +30,7 @@ from tests.support.servers.kill_points import after_changes, is_killed
 
 def count(site: Site) -> dict[str, int]:
     with site.database.sessions() as session:
-        tables = {table.name: table for table in Base.metadata.sorted_tables}
+        tables = {table.name: table for table in stored_tables()}
         rows = {name: select(func.count()).select_from(table) for name, table in tables.items()}
         return {name: session.scalar(query) or 0 for name, query in rows.items()}
 

@@ -1,15 +1,20 @@
 """Migrations make exactly the tables that the program expects, and remove them again."""
 
+from pathlib import Path
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from models.base import Base
 from models.operations.upgrade import migrate
+from models.worklist.order import Listing, count_studies
+from models.worklist.summaries import find_stale
 from tests.support.data.first_release import JOB, TIME, insert, install_first_release, prediction
-from tests.support.servers.databases import Database, downgrade
+from tests.support.servers.databases import Database, PostgresDatabases, both_databases, downgrade
 
 
 def test_migrations_make_and_remove_the_tables_of_the_program(empty_database: Database) -> None:
@@ -20,6 +25,27 @@ def test_migrations_make_and_remove_the_tables_of_the_program(empty_database: Da
     with empty_database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+TRIGGERS = {
+    "sqlite": "SELECT sql FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": """SELECT pg_get_triggerdef(pg_trigger.oid), prosrc FROM pg_trigger
+        JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT tgisinternal""",
+}
+
+
+@both_databases
+def test_migrations_make_the_triggers_that_tests_have(
+    database: Database, tmp_path: Path, postgres: PostgresDatabases
+) -> None:
+    kind = database.engine.dialect.name
+    url = postgres.make() if kind == "postgresql" else f"sqlite:///{tmp_path}/other"
+    migrated = create_engine(url)
+    migrate(migrated)
+    made = rows(migrated, TRIGGERS[kind])
+    assert sorted(made) == sorted(rows(database.engine, TRIGGERS[kind]))  # type: ignore[type-var]
+    assert made
+    migrated.dispose()
 
 
 def rows(engine: Engine, query: str) -> list[tuple[object, ...]]:
@@ -223,3 +249,30 @@ def test_downgrade_to_0013_forgets_unknown_terms_only(engine: Engine) -> None:
     migrate(engine)
     assert rows(engine, "SELECT id FROM unknown_term") == []
     assert rows(engine, ANSWERS) == before
+
+
+def test_upgrade_from_0014_summarises_studies(engine: Engine) -> None:
+    """As the program does, and counts them; first with the live version's predictions."""
+    migrate(engine, "0014")
+    usual = {"created_at": TIME, "study_hash": "x", "patient_hash": None, "folder": None}
+    names = {101: "ward 1", 102: None, 103: None}
+    some = [
+        usual | {"id": key, "study_hash": f"h{key}", "folder": name} for key, name in names.items()
+    ]
+    insert(engine, {"study": some})
+    with engine.begin() as connection:
+        for study_id, image_id in ((101, 3), (101, 4), (102, 1)):
+            link = "UPDATE image SET study_id = :study WHERE id = :image"
+            connection.execute(text(link), {"study": study_id, "image": image_id})
+    migrate(engine)
+    query = "SELECT study_id, scope, finding, label, images, predicted FROM study_summary"
+    made = rows(engine, f"{query} ORDER BY study_id, scope")
+    assert {row[0] for row in made} == {1, 101, 102}
+    with Session(engine) as session:
+        assert find_stale(session, [1, 101, 102, 103]) == set()
+        assert count_studies(session, Listing()) == 3
+    downgrade(engine, "0014")
+    assert not inspect(engine).has_table("study_summary")
+    assert len(rows(engine, "SELECT id FROM study WHERE id > 100")) == 3
+    migrate(engine)
+    assert rows(engine, f"{query} ORDER BY study_id, scope") == made

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -12,8 +13,11 @@ from models.learning.promotion import set_production
 from models.reading import results as results_module
 from models.reading import studies as studies_module
 from models.reading.predictions import record_predictions
-from models.reading.studies import NewStudy, get_or_create_studies
+from models.reading.studies import NewStudy, StudyPage, get_or_create_studies
 from models.tables.intake import Image, ModelVersion, State
+from models.tables.worklist import Finding
+from models.worklist.order import Listing
+from models.worklist.summaries import summarise
 from pipeline.errors import Reason, RefusalCode
 from pipeline.types import OperatingPoint, Prediction
 from tests.support.data.rows import a_hash, a_job, a_prediction, a_version, an_image, some_images
@@ -27,7 +31,12 @@ SENSITIVE = a_prediction(probability=0.3, threshold=0.2, operating_point="sensit
 iter_results = partial(results_module.iter_results, operating_point="balanced")
 list_results = partial(results_module.list_results, operating_point="balanced")
 get_study = partial(studies_module.get_study, operating_point="balanced")
-list_studies = partial(studies_module.list_studies, operating_point="balanced")
+
+
+def list_studies(session: Session, *, page_size: int = 50, **listing: Any) -> StudyPage:
+    return studies_module.list_studies(
+        session, Listing(**listing), operating_point="balanced", page_size=page_size
+    )
 
 
 def predict(session: Session, version: ModelVersion, predictions: dict[int, Prediction]) -> None:
@@ -41,6 +50,7 @@ def a_study(session: Session, name: str, images: list[Image]) -> int:
     for image in images:
         image.study_id = ids[a_hash(name)]
     session.flush()
+    summarise(session, ids.values())
     return ids[a_hash(name)]
 
 
@@ -181,12 +191,12 @@ def test_list_studies_sorts_filters_and_pages(session: Session) -> None:
 
     highest = list_studies(session, page_size=2)
     assert [study.probability for study in highest.items] == [0.4, 0.3]
-    assert (highest.total, highest.next) == (7, 2)
+    assert (highest.total, highest.after) == (7, highest.items[-1].id)
     lowest = list_studies(session, descending=False)
     assert [study.probability for study in lowest.items] == [0.0, 0.1, 0.2, 0.3, 0.4, None, None]
-    assert list_studies(session, finding="pneumonia").total == 2
-    assert list_studies(session, finding="normal").total == 3
-    without = list_studies(session, finding="none").items
+    assert list_studies(session, finding=Finding.PNEUMONIA).total == 2
+    assert list_studies(session, finding=Finding.NORMAL).total == 3
+    without = list_studies(session, finding=Finding.NONE).items
     assert {study.label: study.threshold for study in without} == {"waiting": None, "strange": None}
     assert list_studies(session, job_id=other.id).items[0].label == "waiting"
     by_label = list_studies(session, order="label", descending=False)

@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import Engine, select
 
 from models.audit.log import record
-from models.base import Base, now
+from models.base import now, stored_tables
 from models.context import AppContext
 from models.learning.datasets import add_fingerprints
 from models.learning.promotion import promote, roll_back
@@ -103,5 +103,5 @@ def all_rows(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
                 tuple(row)
                 for row in connection.execute(select(table).order_by(*table.primary_key.columns))
             ]
-            for table in Base.metadata.sorted_tables
+            for table in stored_tables()
         }

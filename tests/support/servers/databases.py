@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from alembic import command
 from psycopg import sql
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, delete, text
 from sqlalchemy.orm import Session
 
 from models.base import Base
@@ -23,6 +23,8 @@ from models.session import Sessions
 from models.session import open_database as open_sessions
 from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
 from models.tables import workers as workers_tables  # noqa: F401
+from models.tables.counting import COUNTED, make_triggers
+from models.tables.worklist import KeptCount
 from tests.support.servers.postgres import PostgresServer
 
 # For what differs between databases: dialect, locks, migrations.
@@ -51,7 +53,7 @@ class PostgresDatabases:
         self._server = PostgresServer()
         self._kept = ""
         tables = create_engine(self.make(name=TEMPLATE))
-        Base.metadata.create_all(tables)
+        _create_all(tables)
         tables.dispose()
 
     def make(self, *, name: str | None = None, template: str = "template1") -> str:
@@ -88,6 +90,7 @@ def _empty(url: str) -> bool:
                 return False
             for table in reversed(Base.metadata.sorted_tables):
                 connection.execute(table.delete())
+            connection.execute(delete(KeptCount))  # triggers have added some
             connection.execute(text(RESET_SEQUENCES))
     finally:
         engine.dispose()
@@ -103,14 +106,21 @@ def _make_tables(engine: Engine) -> None:
     if engine.dialect.name == "sqlite" and engine.url.database:
         Path(engine.url.database).write_bytes(_sqlite_with_tables())
     else:
-        Base.metadata.create_all(engine)
+        _create_all(engine)
+
+
+def _create_all(engine: Engine) -> None:
+    Base.metadata.create_all(engine)
+    with engine.begin() as connection:
+        for counted in COUNTED:
+            make_triggers(connection, counted)
 
 
 @cache
 def _sqlite_with_tables() -> bytes:
     """Return a database file without rows: ten times as fast to write as creating tables."""
     engine = create_engine("sqlite://")
-    Base.metadata.create_all(engine)
+    _create_all(engine)
     with engine.connect() as connection:
         content = bytearray(connection.connection.driver_connection.serialize())
     content[18:20] = b"\2\2"  # the file format's versions for WAL, which memory does not have

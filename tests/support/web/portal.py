@@ -22,6 +22,7 @@ from models.reading.predictions import record_predictions
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import Audit, Image, ModelVersion, State
 from models.tables.people import Role
+from models.worklist.summaries import summarise
 from pipeline.prepare.prepare import prepare
 from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_prediction, a_user, a_version
@@ -107,6 +108,7 @@ class Portal:
             row.range_rule, row.pixel_aspect = prepared.range_rule, prepared.pixel_aspect
             row.state, row.media_type = State.READY, stored.media_type
             row.warnings = list(prepared.warnings)
+            summarise(session, [row.study_id])
         store.delete(image.sha256, area="incoming")
 
     def _predict(self, image_id: int, **answer: Any) -> None:

@@ -1,0 +1,146 @@
+"""Summaries of studies: what the work list sorts and filters by.
+
+`summarise` and `summarise_files` make those of some studies again, in the transaction that changed
+their images or predictions. A promotion, or another operating point, changes which predictions are
+shown, of any number of studies: `refresh_some` makes theirs again, some at a time.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, delete, func, insert, literal, select, union_all
+from sqlalchemy.orm import Session
+
+from models.learning.promotion import production_version
+from models.query import batches
+from models.tables.intake import Image, Prediction, Study
+from models.tables.worklist import EVERYTHING, LABEL_LENGTH, Finding, StudySummary, SummaryBasis
+from models.worklist.shown import shown_prediction_id
+from pipeline.types import OperatingPoint
+
+NO_SCORE = -1.0
+_COLUMNS = [column.name for column in StudySummary.__table__.columns]
+
+
+def summarise(session: Session, study_ids: Collection[int]) -> None:
+    """Those that have no image any more lose their summary.
+
+    The studies are locked first, in one order: of two writers, the second sees what the first has
+    written.
+    """
+    for some in batches(sorted(set(study_ids))):
+        locked = select(Study.id).where(Study.id.in_(some)).order_by(Study.id)
+        session.execute(locked.with_for_update(key_share=True))
+        old = delete(StudySummary).where(StudySummary.study_id.in_(some))
+        session.execute(old.execution_options(synchronize_session=False))
+        session.execute(_insert(Image.study_id.in_(some)))
+
+
+def summarise_files(session: Session, sha256s: Collection[str]) -> None:
+    """Studies with images of these bytes."""
+    studies: set[int | None] = set()
+    for some in batches(sorted(sha256s)):
+        of_bytes = select(Image.study_id).where(Image.sha256.in_(some)).distinct()
+        studies.update(session.scalars(of_bytes))
+    summarise(session, {one for one in studies if one is not None})
+
+
+def summarise_everything(session: Session) -> None:
+    """For a database to which nobody else writes."""
+    session.execute(delete(StudySummary).execution_options(synchronize_session=False))
+    session.execute(_insert(Image.study_id.is_not(None)))
+
+
+def refresh_some(session: Session, *, operating_point: OperatingPoint, limit: int) -> bool:
+    """Up to `limit` studies after a promotion or another operating point; whether some are left."""
+    basis = _lock_basis(session, operating_point)
+    if basis.after_study_id is None:
+        return False
+    following = select(Study.id).where(Study.id > basis.after_study_id).order_by(Study.id)
+    ids = session.scalars(following.limit(limit)).all()
+    summarise(session, find_stale(session, ids))
+    basis.after_study_id = ids[-1] if len(ids) == limit else None
+    return basis.after_study_id is not None
+
+
+def find_stale(session: Session, study_ids: Sequence[int]) -> set[int]:
+    """Of these studies, those whose summaries are not what their images and predictions say."""
+    stale: set[int] = set()
+    for some in batches(study_ids):
+        stored = select(*(getattr(StudySummary, name) for name in _COLUMNS))
+        kept = set(session.execute(stored.where(StudySummary.study_id.in_(some))))
+        right = set(session.execute(_summaries(Image.study_id.in_(some))))
+        stale.update(row[0] for row in kept ^ right)
+    return stale
+
+
+def _lock_basis(session: Session, operating_point: OperatingPoint) -> SummaryBasis:
+    basis = session.get(SummaryBasis, 1, with_for_update=True)
+    if basis is None:
+        basis = SummaryBasis(operating_point="")
+        session.add(basis)
+    live = production_version(session)
+    wanted = operating_point, live.id if live else None
+    if (basis.operating_point, basis.model_version_id) != wanted:
+        basis.operating_point, basis.model_version_id = wanted
+        basis.after_study_id = 0
+        session.flush()
+    return basis
+
+
+def _insert(*which: ColumnElement[bool]) -> Any:
+    rows = insert(StudySummary).from_select(_COLUMNS, _summaries(*which))
+    return rows.execution_options(synchronize_session=False)
+
+
+def _summaries(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    """Rows of `study_summary`: one for each study, and one for each job of a study."""
+    # Not null where nothing was refreshed yet: databases differ in where they sort null.
+    point = func.coalesce(select(SummaryBasis.operating_point).scalar_subquery(), "")
+    images = (
+        select(
+            Image.study_id,
+            Image.job_id,
+            Prediction.id.label("prediction_id"),
+            Prediction.finding,
+            Prediction.probability,
+        )
+        .outerjoin(Prediction, Prediction.id == shown_prediction_id(point))
+        .where(*which)
+        .cte("images")
+    )
+    suspected = images.c.finding == "pneumonia"
+    answered = images.c.finding.is_not(None)
+    # Thresholds may differ: an image above its own goes before one with a higher probability below.
+    score = func.coalesce(
+        func.max(case((suspected, images.c.probability))),
+        func.max(case((answered, images.c.probability))),
+        NO_SCORE,
+    )
+    rank = func.coalesce(func.max(case((suspected, 2), (answered, 1))), 0)
+    finding = case(
+        (rank == 2, Finding.PNEUMONIA.value),
+        (rank == 1, Finding.NORMAL.value),
+        else_=Finding.NONE.value,
+    )
+    counted = (
+        finding.label("finding"),
+        score.label("score"),
+        func.count().label("images"),
+        func.count(images.c.prediction_id).label("predicted"),
+    )
+    study_id = images.c.study_id.label("study_id")
+    whole = select(study_id, literal(EVERYTHING).label("scope"), *counted).group_by(study_id)
+    by_job = select(study_id, images.c.job_id.label("scope"), *counted)
+    both = union_all(whole, by_job.group_by(study_id, images.c.job_id)).subquery()
+    label = func.substr(func.coalesce(Study.folder, Study.study_hash), 1, LABEL_LENGTH)
+    return select(
+        both.c.study_id,
+        both.c.scope,
+        both.c.finding,
+        both.c.score,
+        Study.created_at,
+        label.label("label"),
+        both.c.images,
+        both.c.predicted,
+    ).join(Study, Study.id == both.c.study_id)
