@@ -14,17 +14,27 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+)
 
 from pipeline.decode.decode import decode_content
 from pipeline.errors import RefusedError
-from pipeline.types import Deidentified
-from tests.support.data.builders import make_dataset, make_lut, make_picture
+from pipeline.types import Deidentified, RangeRule
+from tests.support.data.builders import encoded, make_dataset, make_lut, make_picture
+from tests.support.data.jpeg12 import encode_jpeg12
+from tests.support.data.streams import HTJ2K_PIXELS, HTJ2K_STREAM, written
 from tests.support.imaging.deidentified import deidentified
 from tests.support.imaging.encodings import NATIVE, RLE, STREAMS
 
 SHAPE = (41, 43)  # odd, so that frames of bytes have an odd length
+DEEP = make_picture(top=4095)
 EVEN = (40, 44)  # for GDCM, which encodes no others
 
 
@@ -157,6 +167,70 @@ def test_colours(encoding: str, photometric: str, tmp_path: Path) -> None:
             )
     stored = assert_read_alike((NATIVE | RLE)[encoding](dataset, tmp_path))
     assert pydicom.dcmread(io.BytesIO(stored.blob)).pixel_array.shape[:2] == EVEN
+
+
+GREY_LEVELS: list[dict[str, Any]] = [
+    {},
+    {"PhotometricInterpretation": "MONOCHROME1"},
+    {"PixelRepresentation": 1},
+    {"RescaleSlope": "-1", "RescaleIntercept": "4095"},
+    {"WindowCenter": "2000", "WindowWidth": "3000"},
+    {"PixelPaddingValue": 0},
+]
+
+
+@pytest.mark.parametrize("attributes", GREY_LEVELS)
+@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEGExtended12Bit, HTJ2KLossless])
+def test_streams_that_pydicom_does_not_write(syntax: str, attributes: dict[str, Any]) -> None:
+    pixels, stream, bits = {
+        JPEGBaseline8Bit: (make_picture(), encoded(make_picture(), "JPEG"), 8),
+        JPEGExtended12Bit: (DEEP, encode_jpeg12(DEEP), 12),
+        HTJ2KLossless: (HTJ2K_PIXELS, HTJ2K_STREAM, 12),
+    }[UID(syntax)]
+    value = encapsulate([stream])
+    stored = assert_read_alike(
+        written(value, syntax, pixels=pixels, bits_stored=bits, **attributes)
+    )
+    assert pydicom.dcmread(io.BytesIO(stored.blob)).file_meta.TransferSyntaxUID == syntax
+
+
+# Nobody is known to exchange the bytes of words of 16 single bits; pydicom does not.
+@pytest.mark.parametrize("encoding", [one for one in NATIVE if one != "big endian OW"])
+def test_single_bits(encoding: str, tmp_path: Path) -> None:
+    pixels = make_picture(*EVEN) > 128
+    dataset = make_dataset(BitsAllocated=1, BitsStored=1, HighBit=0)
+    dataset.Rows, dataset.Columns = EVEN
+    dataset.PixelData = np.packbits(pixels, bitorder="little").tobytes()
+    stored = assert_read_alike(NATIVE[encoding](dataset, tmp_path))
+    np.testing.assert_array_equal(pydicom.dcmread(io.BytesIO(stored.blob)).pixel_array, pixels)
+
+
+@pytest.mark.parametrize("attributes", GREY_LEVELS)
+@pytest.mark.parametrize("keyword", ["FloatPixelData", "DoubleFloatPixelData"])
+@pytest.mark.parametrize("encoding", NATIVE)
+def test_floats(encoding: str, keyword: str, attributes: dict[str, Any], tmp_path: Path) -> None:
+    kind, bits = ("<f4", 32) if keyword == "FloatPixelData" else ("<f8", 64)
+    dataset = make_dataset(PixelData=None, BitsStored=None, HighBit=None, **attributes)
+    dataset.BitsAllocated = bits
+    setattr(dataset, keyword, make_picture(top=4095).astype(kind).tobytes())
+    assert_read_alike(NATIVE[encoding](dataset, tmp_path))
+
+
+@pytest.mark.parametrize("place", ["Shared", "PerFrame"])
+def test_functional_groups(place: str, tmp_path: Path) -> None:
+    window, rescaling, spacing, groups = (Dataset() for _ in range(4))
+    window.WindowCenter, window.WindowWidth = "1500", "3000"
+    rescaling.RescaleSlope, rescaling.RescaleIntercept = "-1", "4000"
+    spacing.PixelSpacing = ["0.2", "0.1"]
+    groups.FrameVOILUTSequence = [window]
+    groups.PixelValueTransformationSequence = [rescaling]
+    groups.PixelMeasuresSequence = [spacing]
+    dataset = make_dataset(DEEP, bits_stored=12)
+    setattr(dataset, f"{place}FunctionalGroupsSequence", [groups])
+    content = NATIVE["explicit"](dataset, tmp_path)
+    image = decode_content(content)
+    assert (image.range_rule, image.pixel_aspect) == (RangeRule.WINDOW, 2)
+    assert_read_alike(content)
 
 
 def test_every_window_is_kept(tmp_path: Path) -> None:
