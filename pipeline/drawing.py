@@ -42,8 +42,10 @@ _OPACITIES = np.clip((_STRENGTHS - _FLOOR) / (_OPAQUE - _FLOOR), 0, 1)
 
 def display_levels(image: DecodedImage, *, max_side: int = DISPLAY_SIDE) -> NDArray[np.uint8]:
     """Return uint8 (H, W), 0 = black, in true proportions, no larger than `max_side`."""
-    pixels = np.rint(np.clip(image.pixels, 0, 1) * 255).astype(np.uint8)
-    grey = Image.fromarray(pixels)
+    levels = image.levels
+    if levels.dtype != np.uint8:
+        levels = np.rint(np.clip(levels, 0, 1) * 255).astype(np.uint8)
+    grey = Image.fromarray(levels)
     if image.pixel_aspect != 1:
         grey = _with_square_pixels(grey, image.pixel_aspect, max_side)
     grey.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,22 +54,26 @@ class RangeRule(StrEnum):
     STATED = "stated"  # by another format's own attribute
 
 
+# (H, W), 0 = black: uint8 up to 255, or float32 up to 1 where there may be more levels.
+GreyPixels = NDArray[np.uint8] | NDArray[np.float32]
+
+
 @dataclass(frozen=True)
 class DecodedImage:
     """Pixels as a viewer shows them.
 
-    pixels: float32 (H, W) in [0, 1], 0 = black, upright, padding removed.
+    levels: of the pixels, upright, padding removed.
     rows, columns: size as stored in the file, before any reduced-scale decoding.
     frames: number of frames in the file; only the first is read.
     tags: the short list of DICOM attributes that is kept, by keyword (PS3.6), e.g.
         {"Modality": "CR", "ViewPosition": "PA"}; empty for other formats.
     warnings: plain sentences, e.g. "first of 3 frames read".
-    range_rule: which rule gave the range of `pixels`.
+    range_rule: which rule gave the range of the levels.
     pixel_aspect: height of a pixel over its width.
     unknown_terms: code strings that are in no table, by keyword. They may be names.
     """
 
-    pixels: NDArray[np.float32]
+    levels: GreyPixels
     rows: int
     columns: int
     frames: int = 1
@@ -78,6 +82,13 @@ class DecodedImage:
     range_rule: RangeRule = RangeRule.BITS_STORED
     pixel_aspect: float = 1.0
     unknown_terms: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pixels(self) -> NDArray[np.float32]:
+        """The levels as float32 (H, W) in [0, 1]."""
+        if self.levels.dtype == np.uint8:
+            return np.multiply(self.levels, np.float32(1 / 255), dtype=np.float32)
+        return cast(NDArray[np.float32], self.levels)
 
 
 @dataclass(frozen=True)

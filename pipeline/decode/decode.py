@@ -44,6 +44,6 @@ def decode_content(
 
 def check_image(image: DecodedImage, limits: Limits) -> DecodedImage:
     """Return `image`. Raises RefusedError if it is blank or too small."""
-    check_not_blank(image.pixels)
-    limits.check_size(*image.pixels.shape)
+    check_not_blank(image.levels)
+    limits.check_size(*image.levels.shape)
     return image

@@ -1,4 +1,4 @@
-"""JPEG files to grey levels in [0, 1]."""
+"""JPEG files to grey levels."""
 
 import io
 import struct
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from pipeline.decode.levels import Levels, grey_levels, image_of, scaled
+from pipeline.decode.levels import Levels, grey_levels, image_of
 from pipeline.decode.modes import levels_of
 from pipeline.decode.pillow import exif_orientation, pixel_aspect, refusing_errors, turn_upright
 from pipeline.files.jpeg import APP0, APP1, APP2, Jpeg, check_jpeg, read_luminance
@@ -56,7 +56,7 @@ def _levels(jpeg: Jpeg, minimum_size: int | None) -> Levels:
         scale *= 2
     luminance = read_luminance(jpeg, scale=scale)
     if luminance is not None and jpeg.header.components in _ONE_OR_THREE:
-        return Levels(scaled(luminance, 255))
+        return Levels(luminance)
     with Image.open(io.BytesIO(jpeg.content), formats=["JPEG"]) as image:
         return levels_of(image)  # rare kinds
 

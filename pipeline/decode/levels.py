@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import unsupported
-from pipeline.types import DecodedImage, RangeRule
+from pipeline.types import DecodedImage, GreyPixels, RangeRule
 from pipeline.value_range import Range, ValueRange, robust_ends, used_range
 
 _MAX_NOT_FINITE: Final = 0.5  # share of the pixels: of the fields around a film, not of the film
@@ -17,9 +17,9 @@ _EXACT_SPANS: Final = {2**bits - 1 for bits in range(8, 17)}
 
 @dataclass(frozen=True)
 class Levels:
-    """pixels: float32 (H, W) in [0, 1], 0 = black. rule: which one gave their range."""
+    """rule: which one gave the range of the pixels."""
 
-    pixels: NDArray[np.float32]
+    pixels: GreyPixels
     rule: RangeRule = RangeRule.BITS_STORED
     warnings: tuple[str, ...] = ()
 

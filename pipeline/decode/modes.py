@@ -22,13 +22,14 @@ def levels_of(image: Image.Image, *, stated: Range | None = None) -> Levels:
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         coloured = image.convert("RGBA")  # shown on black
         alpha = np.asarray(coloured.getchannel("A"))
-        pixels = _eight_bit(coloured.convert("RGB")) * scaled(alpha, 255)
-        is_partial = ((alpha > 0) & (alpha < 255)).any()
-        return Levels(in_whole_levels(pixels) if is_partial else pixels)
+        grey = _eight_bit(coloured.convert("RGB"))
+        if ((alpha > 0) & (alpha < 255)).any():
+            return Levels(in_whole_levels(scaled(grey, 255) * scaled(alpha, 255)))
+        return Levels(np.where(alpha, grey, np.uint8(0)))
     return Levels(_eight_bit(image))
 
 
-def _eight_bit(image: Image.Image) -> NDArray[np.float32]:
+def _eight_bit(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode == "P":
         image = image.convert("RGB")
     if image.mode not in ("L", "YCbCr"):
@@ -36,7 +37,7 @@ def _eight_bit(image: Image.Image) -> NDArray[np.float32]:
     grey = np.asarray(image)
     if grey.ndim == 3:
         grey = grey[..., 0]  # Y of YCbCr is the luminance
-    return scaled(grey, 255)
+    return grey
 
 
 def _lightness_to_grey() -> NDArray[np.float32]:

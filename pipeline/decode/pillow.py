@@ -4,7 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def exif_orientation(image: Image.Image) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def turn_upright(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
+def turn_upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Undo an EXIF orientation. pixels: (H, W); 5 to 8 swap the sides."""
     if orientation in _SIDEWAYS:
         pixels = pixels.T

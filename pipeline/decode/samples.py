@@ -105,7 +105,8 @@ def levels_of_page(content: bytes, page: Page) -> Levels:
     )
     if page.integer(EXTRA_SAMPLES, 0) == _OPACITY and samples.shape[2] > colours and possible:
         opacity = samples[..., colours] / np.float32(possible[1])
-        levels = replace(levels, pixels=in_whole_levels(levels.pixels * np.clip(opacity, 0, 1)))
+        shown = np.multiply(levels.pixels, np.clip(opacity, 0, 1), dtype=np.float32)
+        levels = replace(levels, pixels=in_whole_levels(shown))
     return levels
 
 

@@ -21,12 +21,10 @@ def png_copy(image: DecodedImage) -> bytes:
     What says how its levels were chosen, and their number, is kept in a chunk of its own, so that
     a dark image is not taken for one of unused bits.
     """
-    bits = _used_bits(image.pixels)
-    top, stored_top = 2**bits - 1, 255 if bits == 8 else 65535
-    stored: NDArray[Any] = np.empty(image.pixels.shape, np.uint8 if bits == 8 else np.uint16)
-    # Row by row: all at once would take four times as much memory.
-    for row, values in zip(stored, image.pixels, strict=True):
-        row[:] = np.rint(np.rint(values.astype(np.float64) * top) * (stored_top / top))
+    bits, stored = 8, image.levels
+    if image.levels.dtype != np.uint8:
+        bits = _used_bits(image.pixels)
+        stored = _in_levels(image.pixels, bits)
     target = io.BytesIO()
     # Level 1 takes a quarter of the time on large images, and little more space.
     Image.fromarray(stored).save(target, "PNG", compress_level=1)
@@ -38,6 +36,15 @@ def png_copy(image: DecodedImage) -> bytes:
         density = Fraction(image.pixel_aspect).limit_denominator(_MAX_DENSITY)
         added += chunk(b"pHYs", struct.pack(">IIB", density.numerator, density.denominator, 0))
     return png[:HEADER_END] + added + png[HEADER_END:]
+
+
+def _in_levels(pixels: NDArray[np.float32], bits: int) -> NDArray[Any]:
+    """Row by row: all at once would take four times as much memory."""
+    top, stored_top = 2**bits - 1, 255 if bits == 8 else 65535
+    stored: NDArray[Any] = np.empty(pixels.shape, np.uint8 if bits == 8 else np.uint16)
+    for row, values in zip(stored, pixels, strict=True):
+        row[:] = np.rint(np.rint(values.astype(np.float64) * top) * (stored_top / top))
+    return stored
 
 
 def _used_bits(pixels: NDArray[np.float32]) -> int:

@@ -54,7 +54,7 @@ def test_narrow_values_are_shown_by_percentiles() -> None:
 def test_floats_take_a_range_that_holds_them(dtype: Any, low: float, high: float) -> None:
     levels = grey_levels((low + (high - low) * REFERENCE).astype(dtype), possible=None)
     assert np.corrcoef(levels.pixels.ravel(), REFERENCE.ravel())[0, 1] > 0.999
-    assert np.ptp(levels.pixels) > 0.45
+    assert float(np.ptp(levels.pixels)) > 0.45
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -122,6 +122,7 @@ answer = sorted(os.environ), [one for one in range(64) if one != channel and is_
     assert set(names) <= {
         *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH"),
         *("PYTHONPATH", "OPENBLAS_NUM_THREADS", "GDCM_RESOURCES_PATH"),
+        *("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_"),
     }
     assert len(descriptors) == 4, "standard input and output, messages of libraries, the file"
 
