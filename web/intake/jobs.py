@@ -209,7 +209,7 @@ def images(job_id: str, query_data: ImagesQuery) -> ImagesOut:
 
 def describe_requests(spec: dict[str, Any]) -> dict[str, Any]:
     """APIFlask cannot see the form, since its parts go to disk one by one, nor a header."""
-    prefer = {"type": "string", "pattern": "^wait=[0-9]{1,3}$"}
+    prefer = {"type": "string", "examples": ["wait=4"]}
     spec["paths"]["/api/v1/jobs/{job_id}"]["get"]["parameters"].append(
         {"in": "header", "name": "Prefer", "required": False, "schema": prefer}
     )

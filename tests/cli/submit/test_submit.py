@@ -316,16 +316,14 @@ def test_patience_begins_anew_with_progress_and_when_nothing_is_away(
     polls = [(0, "away")] * 9 + [(1, "away")] * 9 + [(1, "")] + [(1, "away")] * 99
     now = [0]
 
-    def job(_: str, **__: int) -> dict[str, Any]:
+    def job(_: str, *, wait_s: int = 0) -> dict[str, Any]:
+        now[0] += wait_s
         done, cause = polls[now[0]]
         waiting = {"message": cause} if cause else None
         others = dict.fromkeys(("rejected", "failed", "cancelled", "images_per_second"), 0)
         return {"total": 2, "finished": False, "predicted": done, "waiting_for": waiting, **others}
 
-    def sleep(_: float) -> None:
-        now[0] += 1
-
-    monkeypatch.setattr("cli.submit.submit.time", Mock(monotonic=lambda: now[0], sleep=sleep))
+    monkeypatch.setattr("cli.submit.submit.time", Mock(monotonic=lambda: now[0]))
     with pytest.raises(Failed, match="away; no progress for 10 s"):
         follow(Mock(job=job), "1", patience_s=10)
     assert now == [9 + 9 + 10 + 1], "ten polls after the only one at which nothing was away"
