@@ -74,11 +74,11 @@ def datasets(draw: st.DrawFn) -> Dataset:
     """A film that uses its bits, and a window or table that shows most of its values."""
     bits = draw(st.integers(8, 16))
     size = draw(st.sampled_from([2, 4] if bits > 8 else [1, 2, 4]))
-    shift = draw(st.integers(0, 8 * size - bits))
+    is_padded = bits < min(16, 8 * size) and draw(st.booleans())  # of 16 bits in the tags
+    shift = 0 if is_padded else draw(st.integers(0, 8 * size - bits))
     is_signed = draw(st.booleans())
     low = -(2 ** (bits - 1)) if is_signed else 0
     values = np.rint(low + LEVELS * (2**bits - 1)).astype(np.int64)
-    is_padded = draw(st.booleans()) and bits < 8 * size and not shift
     patterns = values << shift if shift else values
     if is_padded:
         padding = 2**bits + 7 if not is_signed else low - 7
