@@ -10,7 +10,7 @@ the de-identified file.
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -52,6 +52,7 @@ from worker.tidy import discard_uploads
 
 log = logging.getLogger(__name__)
 
+CHUNK_S = 2.0  # then no more files of a chunk are begun: an urgent image waits for the next one
 MISSING = Reason(RefusalCode.BYTES_MISSING, "the uploaded file is no longer in the file store")
 DAMAGED = Reason(
     RefusalCode.BYTES_DAMAGED, "the uploaded file was damaged in the file store: send it again"
@@ -151,14 +152,19 @@ def _read_new(
     known_terms: LocalTerms,
 ) -> None:
     """Stops early, with what it has, when the process is asked to stop or time runs out."""
-    settings = context.settings
-    deadline = time.monotonic() + settings.soft_chunk_time_limit_s - settings.decode_timeout_s
+    settings, began = context.settings, time.monotonic()
+    deadline = began + settings.soft_chunk_time_limit_s - settings.decode_timeout_s
+
+    def paths(new: Sequence[str]) -> Iterator[Path]:
+        for sha256 in new:
+            if time.monotonic() > began + CHUNK_S:
+                return
+            yield _path(context, sha256, outcomes)
 
     def decode() -> Iterator[tuple[str, Prepared | RefusedError]]:
         new = [sha256 for sha256 in by_turns(claim) if not outcomes.has(sha256)]
-        paths = (_path(context, sha256, outcomes) for sha256 in new)
-        answers = pool.prepare_all(paths, local_terms=known_terms)
-        for sha256, answer in zip(new, answers, strict=True):
+        answers = pool.prepare_all(paths(new), local_terms=known_terms)
+        for sha256, answer in zip(new, answers, strict=False):
             if context.stopping.is_set():
                 return  # before the answer is used: its decoder may have been stopped
             yield sha256, answer

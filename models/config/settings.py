@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     # Which threshold of a version applies: `pipeline.types.OperatingPoint`, without its imports.
     operating_point: Literal["balanced", "sensitive"] = "balanced"
 
-    chunk_size: Few = 32  # images a worker claims at once
+    chunk_size: Few = 128  # images that a worker claims at once, at most
     # Whether ingest predicts what it has read; else only predict workers do.
     one_step: bool = True
     chunk_time_limit_s: Seconds = 120  # hard limit of one chunk; the lease follows it

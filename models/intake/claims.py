@@ -27,6 +27,8 @@ from models.tables.intake import WAITING_STATES, Image, State
 from pipeline.errors import RefusalCode
 
 JOBS_PER_CLAIM = 8  # each costs a query
+BACKLOG_SHARE = 4  # a claim takes one in so many, so that other workers find some
+SMALL_CHUNK = 32  # images; fewer would cost more for claim and record than they hurry
 SUSPECT_SHARE = 0.1  # of the claims, for images that lost a worker while fresh ones wait
 STOPPED_WORKER = "this file stopped its worker {attempts} times"
 
@@ -54,7 +56,7 @@ def claim_images(session: Session, state: State, settings: Settings) -> Claim:
     waiting = and_(Image.state == state, is_free(Image, lease_s=settings.lease_s))
     if random.random() < SUSPECT_SHARE:  # noqa: S311  not a secret
         ids = _pick_suspect(session, waiting, settings.max_attempts)
-    ids = ids or _pick_shares(session, waiting, settings.chunk_size)
+    ids = ids or _pick_shares(session, waiting, _chunk_size(session, waiting, settings.chunk_size))
     ids = ids or _pick_suspect(session, waiting, settings.max_attempts)
     columns = (Image.id, Image.job_id, Image.file, Image.sha256, Image.attempts)
     holder, rows = claim_rows(
@@ -99,6 +101,15 @@ def has_waiting(session: Session, state: State, *, lease_s: float) -> bool:
 def _is_held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
     ids = [image.id for image in claim.images]  # so that the rows are found by their key
     return Image.id.in_(ids), Image.leased_by == claim.id, Image.state == claim.state
+
+
+def _chunk_size(session: Session, waiting: ColumnElement[bool], most: int) -> int:
+    """It grows with what waits."""
+    if most <= SMALL_CHUNK:
+        return most
+    some = select(Image.id).where(waiting).limit(most * BACKLOG_SHARE).subquery()
+    count = session.scalar(select(func.count()).select_from(some)) or 0
+    return min(max(count // BACKLOG_SHARE, SMALL_CHUNK), most)
 
 
 def _pick_shares(session: Session, waiting: ColumnElement[bool], limit: int) -> list[int]:

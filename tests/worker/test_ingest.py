@@ -254,6 +254,19 @@ def test_ingest_gives_back_images_when_stopping(
     assert {image.state for image in ingest_all(context, pool)} == {State.READY}
 
 
+def test_ingest_begins_no_file_after_its_time(
+    context: AppContext, pool: DecoderPool, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(context, job, {f"a/{n}.png": a_png(seed=n) for n in range(4)})
+    with monkeypatch.context() as patched:
+        patched.setattr("worker.ingest.CHUNK_S", 0.0)
+        assert ingest_chunk(context, pool)
+    images = images_in(context)
+    found = {(image.state, image.attempts, image.leased_by) for image in images}
+    assert found == {(State.RECEIVED, 0, None)}
+    assert {image.state for image in ingest_all(context, pool)} == {State.READY}
+
+
 def test_ingest_blames_no_file_for_a_full_disk(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:

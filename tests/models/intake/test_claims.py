@@ -47,6 +47,12 @@ def ids(claim: Claim) -> list[int]:
     return [image.id for image in claim.images]
 
 
+@pytest.mark.parametrize(("waiting", "taken"), [(20, 20), (100, 32), (160, 40), (300, 50)])
+def test_claim_grows_with_what_waits(session: Session, waiting: int, taken: int) -> None:
+    ready_images(session, waiting)
+    assert len(ids(claim(session, limit=50))) == taken
+
+
 def test_claim_takes_the_oldest_images_up_to_its_limit(session: Session) -> None:
     ready_images(session, 6)
     before = now()
