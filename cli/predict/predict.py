@@ -60,7 +60,7 @@ def predict(
     Exit code 0: every file was predicted, and every overlay written; 1: some were not.
     """
     from cli.predict.overlays import OverlayFolder
-    from cli.predict.reader import Reader, open_items
+    from cli.predict.reader import Reader, holds_archive, open_items
     from cli.settings import read_settings
     from pipeline.files.archive import ArchiveLimits
     from pipeline.inference.engine import tensorflow_is_installed
@@ -84,7 +84,7 @@ def predict(
     table = ResultTable()
     # The decoders start first and work while the network is loaded.
     with (
-        open_decoders(settings) as pool,
+        open_decoders(settings, files=None if holds_archive(walk) else total) as pool,
         TemporaryDirectory(prefix="overread-") as scratch,
         progress("Reading", total=total) as shown,
     ):

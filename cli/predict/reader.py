@@ -4,6 +4,7 @@ import shutil
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 
@@ -15,6 +16,7 @@ from pipeline.inference.predictor import Predictor, batched
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import Prediction, Prepared
 
+LOOKED_AT = 8  # more files keep all decoders busy anyway
 REMEMBERED = 100_000  # results kept for duplicates; about 100 MB
 
 
@@ -58,6 +60,19 @@ class Result:
     range_rule: str | None = None
     pixel_aspect: float | None = None
     orientation: int | None = None
+
+
+def holds_archive(sources: Iterable[Source]) -> bool:
+    """Whether one of the first few is a zip, which may hold many files."""
+    return any(_is_zip(source.path) for source in islice(sources, LOOKED_AT))
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return is_archive(file.read(8))
+    except OSError:
+        return False  # reported when its turn comes
 
 
 def open_items(

@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from cli.predict.reader import holds_archive
+from cli.walk import Walk
+from models.config.settings import Settings
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import OperatingPoint
 from tests.support.data.builders import make_picture, make_png
 from tests.support.servers.command import run
+from worker.decoders import open_decoders
 
 
 def lines(result: Result) -> list[dict[str, Any]]:
@@ -107,3 +111,19 @@ def test_predict_uses_the_requested_operating_point(
     below = result.stdout[result.stdout.index("a.png") :]
     assert f"{card.model_version}: threshold {card.thresholds[meant]:.3f}, {meant}" in below
     assert f"calibrated with temperature {card.temperature:.3g}" in below
+
+
+def test_no_more_decoders_start_than_there_are_files() -> None:
+    with open_decoders(Settings(decode_processes=2), files=1) as pool:
+        assert len(pool._decoders) == 1
+    with open_decoders(Settings(decode_processes=2)) as pool:
+        assert len(pool._decoders) == 2
+
+
+def test_zip_counts_as_many_files(tmp_path: Path) -> None:
+    make_png(tmp_path / "a.png")
+    assert not holds_archive(Walk([tmp_path, tmp_path / "a.png"]))
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr("a.png", b"1")
+    (tmp_path / "c").symlink_to("nowhere")
+    assert holds_archive(Walk([tmp_path]))
