@@ -13,7 +13,7 @@ labels         are never dated before those that they correct (`models.learning.
 backups        are never named before earlier ones (`models.operations.backup_folder`)
 ages of files  are those by a clock that nobody sets (`moment_before`): nothing is deleted early;
                files of the future are taken for new ones (`models.files.store`)
-schedules      beat starts its intervals again (`worker.app`)
+schedules      beat starts its intervals again (`worker.beat`)
 
 Within a process, deadlines use `time.monotonic`.
 """

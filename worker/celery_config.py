@@ -39,7 +39,12 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
         "task_annotations": {
             NIGHT_TASK: {"time_limit": limit_s, "soft_time_limit": int(0.9 * limit_s)}
         },
-        "beat_scheduler": "worker.app:Beat",
+    }
+
+
+def beat_configuration(settings: Settings) -> dict[str, Any]:
+    return worker_configuration(settings) | {
+        "beat_scheduler": "worker.beat:Beat",
         "beat_schedule": _schedule(settings),
         "beat_schedule_filename": str(settings.data_dir / "beat-schedule"),
         "beat_max_loop_interval": 5,

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from worker.embedded_broker import BrokerProgram
 
-CELERY = ("celery", "--quiet", "-A", "worker.app")
+CELERY = ("celery", "--quiet", "-A")
 # Gossip between workers is useless where the database is the queue; mingling costs a second.
-WORKER = (*CELERY, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
+WORKER = (
+    *CELERY,
+    "worker.app",
+    "worker",
+    "--loglevel",
+    "INFO",
+    "--without-gossip",
+    "--without-mingle",
+)
 # INFO lines of each task, chunk and nudge.
 QUIET_WORKER = (": Task overread.", " worker.app: ", " worker.chunks: ", " worker.enqueue: ")
 QUIET_PORTAL = (" web.http.request_log: ", " worker.enqueue: ")
@@ -83,4 +91,4 @@ PREDICT = _worker("predict")
 TRAIN = _worker(
     "train", pool="prefork", stop_wait_s=45.0, environment=(("REMAP_SIGTERM", "SIGQUIT"),)
 )
-BEAT = Program("beat", (*CELERY, "beat"))
+BEAT = Program("beat", (*CELERY, "worker.beat", "beat"))

@@ -36,7 +36,7 @@ COMMAND_PARTS = {
     "portal": "gunicorn",
     "ingest": "-Q ingest",
     "predict": "-Q predict",
-    "beat": "worker.app beat",
+    "beat": "worker.beat beat",
     "broker": "valkey-server",
     "decoder": "pipeline.prepare.process",
 }

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from celery import Celery
 
-import worker.app
-from worker.app import Beat
+import worker.beat
+from worker.beat import Beat
 
 EVERY_S = 0.05
 
@@ -30,7 +30,7 @@ def beat(tmp_path: Path) -> Iterator[Recorded]:
     started = Recorded(app=app, schedule_filename=str(tmp_path / "beat-schedule"), max_interval=1)
     yield started
     started.close()
-    worker.app.app.set_current()
+    worker.beat.app.set_current()
 
 
 def run(beat: Recorded, ticks: int = 20) -> int:

@@ -29,6 +29,7 @@ def loaded_by(statement: str) -> set[str]:
     [
         ("import web.app", (*TENSORFLOW, *DECODERS, "openvino", "worker.tasks", "alembic")),
         ("import worker.app", TENSORFLOW),
+        ("import worker.beat", ("sqlalchemy", "numpy", "worker.tasks")),
         ("import worker.enqueue", (*TENSORFLOW, *DECODERS, "openvino", "pipeline")),
         (PREDICTING, (*TENSORFLOW, *DECODERS)),
         (PREDICTED, (*TENSORFLOW, *DECODERS, "openvino_telemetry.main")),
