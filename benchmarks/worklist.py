@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, select, text
 
+from models.config.secrets import local_token_path
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
-from models.people.local_token import local_token_path
 from models.session import open_database
 from models.tables.intake import ModelVersion
 from models.tables.people import User

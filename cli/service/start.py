@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -10,25 +11,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
+from http.client import HTTPException
 from typing import TextIO
+from urllib.request import ProxyHandler, build_opener
 
 import click
-import httpx
 from click.exceptions import Exit
 
 from cli.errors import Failed, UsageProblem
 from cli.lockfile import RunningService, announce, hold_data_folder, is_held, running_service
 from cli.service import processes
+from cli.service.child import in_child
 from cli.service.supervisor import Supervisor
 from cli.settings import REMOTE_VARIABLES, CommandSettings
-from models.config.secrets import read_secrets
+from models.config.secrets import local_token_path, read_secrets
 from models.config.settings import Settings
-from models.installation import check_on_connect
-from models.operations.upgrade import upgrade
-from models.people.local_token import local_token_path
-from models.people.tokens import issue_token
-from models.people.users import ADMIN, find_user
-from models.session import AWAY, open_database, why_away
 from worker.embedded_broker import BrokerProgram, is_answering, is_private, prepare_broker
 
 READY_WITHIN_S = 60.0
@@ -76,6 +73,11 @@ def start_service(
 
 def login_link(settings: Settings, url: str) -> str:
     """Create a one-time login link. Raises Failed and SecretsError."""
+    from models.installation import check_on_connect
+    from models.people.tokens import issue_token
+    from models.people.users import ADMIN, find_user
+    from models.session import open_database
+
     secrets = read_secrets(settings.data_dir)
     with open_database(settings) as sessions:
         check_on_connect(sessions.engine, secrets, data_dir=settings.data_dir)
@@ -106,19 +108,34 @@ def _way_in(settings: Settings, url: str) -> str:
     """A login link, unless it would be kept in a log."""
     if not sys.stdout.isatty():
         return "For a login link run: overread login-link"
-    return f"One-time login link:\n\n  {login_link(settings, url)}"
+    # In a process of its own, which takes the memory of its imports along.
+    command = [sys.executable, "-m", "cli", "login-link"]
+    environment = {**os.environ, "OVERREAD_DATA": str(settings.data_dir), "OVERREAD_URL": url}
+    made = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    if made.returncode:
+        return "For a login link run: overread login-link"
+    return f"One-time login link:\n\n  {made.stdout.strip()}"
 
 
 def try_upgrade(settings: Settings, log: Callable[[str], None]) -> bool:
     """Upgrade the database; False while its server, which may be starting, is away."""
+    if why := in_child(_upgrade, settings):
+        log(f"waiting for the database: {why}")
+    return not why
+
+
+def _upgrade(settings: Settings) -> str:
+    """Returns why the database is away."""
+    from models.operations.upgrade import upgrade
+    from models.session import AWAY, why_away
+
     try:
         upgrade(settings)
     except AWAY as error:
         if settings.is_sqlite:  # there is no server to wait for
             raise
-        log(f"waiting for the database: {why_away(error)}")
-        return False
-    return True
+        return why_away(error)
+    return ""
 
 
 def _choose_port(settings: CommandSettings) -> int:
@@ -168,9 +185,11 @@ def local_url(host: str, port: int) -> str:
 
 def _is_answering(url: str) -> bool:
     """A portal that is not ready may be needed to mend what is wrong."""
+    no_proxy = build_opener(ProxyHandler({}))
     try:
-        return httpx.get(f"{url}/health", timeout=2.0, trust_env=False).is_success
-    except httpx.TransportError:
+        with no_proxy.open(f"{url}/health", timeout=2.0):
+            return True
+    except (OSError, HTTPException):
         return False
 
 

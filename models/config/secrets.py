@@ -87,6 +87,11 @@ def read_secrets(data_dir: Path) -> Secrets:
     return Secrets(**{one.name: found[one.name] for one in fields(Secrets)})
 
 
+def local_token_path(data_dir: Path) -> Path:
+    """Of the file that `models.people.local_token` writes."""
+    return data_dir / "token"
+
+
 def write_private(path: Path, text: str) -> None:
     """Replace a file as a whole; only its owner can read it, from the first moment."""
     write_file(path, text.encode())

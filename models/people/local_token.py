@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import and_, or_
 
 from models.base import now
-from models.config.secrets import write_private
+from models.config.secrets import local_token_path, write_private
 from models.file_lock import file_lock
 from models.people.tokens import digest_of, find_api_token, issue_token
 from models.people.users import ADMIN, find_user
@@ -18,10 +18,6 @@ LIFETIME = timedelta(days=1)
 LOCK_FILE = "token.lock"
 # In releases up to 0.1 it was a token like the others, but the only one without an end.
 OF_EARLIER_RELEASES = and_(Token.kind == "api", Token.expires_at.is_(None))
-
-
-def local_token_path(data_dir: Path) -> Path:
-    return data_dir / "token"
 
 
 def renew_local_token(sessions: Sessions, data_dir: Path) -> None:

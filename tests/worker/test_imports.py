@@ -35,6 +35,7 @@ def loaded_by(statement: str) -> set[str]:
         (PREDICTED, (*TENSORFLOW, *DECODERS, "openvino_telemetry.main")),
         ("import worker.tasks, worker.ingest", (*TENSORFLOW, "openvino")),
         ("import cli.learn.evaluate", TENSORFLOW),
+        ("import cli.service.start", ("sqlalchemy", "alembic", "celery", "numpy", "httpx")),
     ],
 )
 def test_process_imports_only_what_it_needs(statement: str, absent: tuple[str, ...]) -> None:

@@ -17,13 +17,12 @@ import pytest
 from sqlalchemy import DateTime, MetaData, delete, select
 
 from models.base import UtcDateTime
-from models.config.secrets import SECRETS_FILE
+from models.config.secrets import SECRETS_FILE, local_token_path
 from models.config.settings import Settings
 from models.context import AppContext, open_context
 from models.files.deletion_lock import hold_deletions
 from models.operations.dump import write_table
 from models.operations.upgrade import upgrade
-from models.people.local_token import local_token_path
 from models.people.logins import begin_login, find_login
 from models.people.tokens import LinkKind, TokenKind, find_api_token, issue_token, user_of_link
 from models.reading.predictions import add_predictions

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from models.audit.verify import verify
+from models.config.secrets import local_token_path
 from models.config.settings import MADE_FILE
 from models.context import AppContext, open_context
 from models.files.orphans import find_orphans
@@ -15,7 +16,7 @@ from models.learning.promotion import production_history, production_version
 from models.learning.versions import check_servable, find_version
 from models.operations.seal_inputs import DONE
 from models.operations.upgrade import migrate, upgrade
-from models.people.local_token import LOCK_FILE, local_token_path
+from models.people.local_token import LOCK_FILE
 from models.reading.results import iter_results
 from models.tables.intake import Image, Move, Prediction, State
 from models.tables.people import Role, Token, User

@@ -5,6 +5,7 @@ import stat
 import pytest
 from sqlalchemy.orm import Session
 
+from models.config.secrets import local_token_path
 from models.config.settings import MADE_FILE, Settings
 from models.files.store import FileStore
 from models.learning.promotion import install_baseline, production_history
@@ -12,7 +13,6 @@ from models.learning.versions import find_version, version_path
 from models.operations import upgrade as upgrades
 from models.operations.seal_inputs import are_sealed
 from models.operations.upgrade import UpgradeRefusedError, upgrade
-from models.people.local_token import local_token_path
 from models.people.tokens import find_api_token
 from models.query import count_rows
 from models.tables.intake import ModelAlias

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import event, select
 
 from models.base import now
+from models.config.secrets import local_token_path
 from models.people.local_token import (
     LIFETIME,
     keep_local_token,
-    local_token_path,
     renew_local_token,
 )
 from models.people.tokens import find_api_token, issue_token

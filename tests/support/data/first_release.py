@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, MetaData, Table, select, text
 
-from models.config.secrets import write_private
+from models.config.secrets import local_token_path, write_private
 from models.config.settings import Settings
 from models.files.store import FileStore
 from models.operations.upgrade import migrate
-from models.people.local_token import local_token_path
 from tests.support.data.rows import a_hash
 from tests.support.data.uploads import a_png
 from tests.support.data.versions import make_first_format
