@@ -25,11 +25,11 @@ from sqlalchemy import Connection, select, text
 
 from models.config.secrets import local_token_path
 from models.config.settings import Settings
+from models.counts import merge_counts
 from models.operations.upgrade import upgrade
 from models.session import open_database
 from models.tables.intake import ModelVersion
 from models.tables.people import User
-from models.worklist.counts import merge_counts
 from models.worklist.summaries import refresh_some, summarise_everything
 from tests.support.servers.postgres import PostgresServer
 from web.app import create_app

@@ -6,12 +6,12 @@ from contextlib import suppress
 
 from models.base import now
 from models.context import AppContext
+from models.counts import merge_counts
 from models.intake.claims import fail_exhausted, has_waiting
 from models.intake.jobs import NoJobError, cancel_some, half_cancelled_jobs
 from models.learning.nights import begin_due_night, fail_exhausted_night, has_waiting_night
 from models.reading.rereadings import due_rereading, give_up_exhausted
 from models.tables.intake import State
-from models.worklist.counts import merge_counts
 from models.worklist.summaries import refresh_some
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_reread, nudge_train
 

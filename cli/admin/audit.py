@@ -59,8 +59,9 @@ def print_audit(sessions: Sessions) -> None:
             for row in found.items
         ),
     )
-    if found.total > len(found.items):
-        click.echo(f"... and {found.total - len(found.items)} earlier; see all with --export FILE")
+    earlier = (found.total or 0) - len(found.items)
+    if earlier > 0:
+        click.echo(f"... and {earlier} earlier; see all with --export FILE")
 
 
 def verify_audit(sessions: Sessions, data_dir: Path) -> bool:

@@ -1,18 +1,18 @@
-"""Jobs: one bulk upload each. Their progress is counted from their images."""
+"""Jobs: one bulk upload each. Their progress is in the counts of their images."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, exists, func, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
 
 from models.base import now
+from models.counts import images_of_jobs
 from models.intake.images import cancel_waiting, has_waiting_images
-from models.intake.uploads import MISSING, count_missing, count_uploads, give_up
+from models.intake.uploads import MISSING, UploadCounts, give_up, uploads_of_jobs
 from models.query import Page, insert_new, read_page
 from models.tables.intake import FINAL_STATES, WAITING_STATES, Image, Job, State, Upload
 
@@ -25,15 +25,6 @@ class JobStateError(Exception):
 
 class NoJobError(Exception):
     pass
-
-
-@dataclass(frozen=True)
-class UploadCounts:
-    """Of declared files. missing: neither arrived nor given up."""
-
-    declared: int = 0
-    missing: int = 0
-    given_up: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,11 +85,12 @@ def close_job(session: Session, job_id: str, *, give_up_missing: bool = False) -
     Returns whether it was open until now.
     """
     job = _lock(session, job_id)
-    missing = count_missing(session, job_id)
-    if missing and not give_up_missing:
-        declared = count_uploads(session, job_id)
-        have = "has" if missing == 1 else "have"
-        raise JobStateError(f"{missing} of {declared} declared files {have} not arrived")
+    uploads = uploads_of_jobs(session, [job_id])[job_id]
+    if uploads.missing and not give_up_missing:
+        have = "has" if uploads.missing == 1 else "have"
+        raise JobStateError(
+            f"{uploads.missing} of {uploads.declared} declared files {have} not arrived"
+        )
     give_up(session, job_id)
     was_open = job.closed_at is None
     job.closed_at = job.closed_at or now()
@@ -169,17 +161,16 @@ def list_jobs(session: Session, *, page: int = 1, page_size: int = 50) -> Page[J
 
 def _progress(session: Session, jobs: Sequence[Job]) -> list[JobProgress]:
     ids = [job.id for job in jobs]
-    counts = _count_states(session, ids)
+    counts = images_of_jobs(session, ids)
     since = now() - timedelta(seconds=RATE_WINDOW_S)
-    of_images = partial(_by_job, session, Image.job_id, ids)
-    recent = of_images(func.count(), Image.finished_at > since)
-    last = of_images(func.max(Image.finished_at))
-    uploads = _count_uploads(session, ids)
+    recent = _count_finished(session, ids, since)
+    last = _last_finished(session, ids)
+    uploads = uploads_of_jobs(session, ids)
     return [
         _describe(
             job,
-            counts.get(job.id, {}),
-            uploads.get(job.id, UploadCounts()),
+            counts[job.id],
+            uploads[job.id],
             recent.get(job.id, 0),
             last.get(job.id),
         )
@@ -188,10 +179,10 @@ def _progress(session: Session, jobs: Sequence[Job]) -> list[JobProgress]:
 
 
 def _describe(
-    job: Job, counts: dict[State, int], uploads: UploadCounts, recent: int, last: datetime | None
+    job: Job, counts: Counter[State], uploads: UploadCounts, recent: int, last: datetime | None
 ) -> JobProgress:
     total = sum(counts.values())
-    waiting = total - sum(counts.get(state, 0) for state in FINAL_STATES)
+    waiting = total - sum(counts[state] for state in FINAL_STATES)
     takes_no_more = job.closed_at is not None or job.cancelled_at is not None
     finished = takes_no_more and waiting == 0 and uploads.missing == 0
     rate = _overall_rate(job, total, last) if finished else _recent_rate(job, recent)
@@ -202,7 +193,7 @@ def _describe(
         closed_at=job.closed_at,
         finished=finished,
         cancelled_at=job.cancelled_at,
-        **{state.value: counts.get(state, 0) for state in State},
+        **{state.value: counts[state] for state in State},
         **vars(uploads),
         total=total,
         images_per_second=rate,
@@ -220,39 +211,16 @@ def _overall_rate(job: Job, total: int, last: datetime | None) -> float | None:
     return total / took_s if took_s > 0 else None
 
 
-def _count_states(session: Session, job_ids: list[str]) -> dict[str, dict[State, int]]:
-    rows = session.execute(
-        select(Image.job_id, Image.state, func.count())
-        .where(Image.job_id.in_(job_ids))
-        .group_by(Image.job_id, Image.state)
-    )
-    counts: dict[str, dict[State, int]] = {}
-    for job_id, state, count in rows:
-        counts.setdefault(job_id, {})[state] = count
-    return counts
-
-
-def _count_uploads(session: Session, job_ids: list[str]) -> dict[str, UploadCounts]:
-    of_uploads = partial(_by_job, session, Upload.job_id, job_ids)
-    # Separately, so that all are counted from the index alone; others may write in between.
-    declared, missing = of_uploads(func.count()), of_uploads(func.count(), *MISSING)
-    is_given_up = Upload.arrived_at.is_(None), Upload.given_up_at.is_not(None)
-    given_up = of_uploads(func.count(), *is_given_up)
-    return {
-        job_id: UploadCounts(count, missing.get(job_id, 0), given_up.get(job_id, 0))
-        for job_id, count in declared.items()
-    }
-
-
-def _by_job(
-    session: Session,
-    column: InstrumentedAttribute[str],
-    job_ids: list[str],
-    found: ColumnElement[Any],
-    *which: ColumnElement[bool],
-) -> dict[str, Any]:
-    rows = select(column, found).where(column.in_(job_ids), *which).group_by(column)
+def _count_finished(session: Session, job_ids: Sequence[str], since: datetime) -> dict[str, int]:
+    which = (Image.job_id.in_(job_ids), Image.finished_at > since)
+    rows = select(Image.job_id, func.count()).where(*which).group_by(Image.job_id)
     return dict(session.execute(rows).all())
+
+
+def _last_finished(session: Session, job_ids: Sequence[str]) -> dict[str, datetime | None]:
+    """One index lookup for each job: grouping would read all images of them."""
+    last = select(func.max(Image.finished_at)).where(Image.job_id == Job.id).scalar_subquery()
+    return dict(session.execute(select(Job.id, last).where(Job.id.in_(job_ids))).all())
 
 
 def _lock(session: Session, job_id: str, *, shared: bool = False) -> Job:

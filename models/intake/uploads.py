@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from models.base import now
-from models.query import Page, batches, count_rows, insert_new, read_page, update_rows
+from models.counts import kept_counts
+from models.query import Page, batches, insert_new, read_page, update_rows
 from models.tables.intake import Upload
 
 MAX_A_JOB = 200_000
@@ -33,6 +34,15 @@ class Declared:
     sha256: str = ""
 
 
+@dataclass(frozen=True)
+class UploadCounts:
+    """Of declared files. missing: neither arrived nor given up."""
+
+    declared: int
+    missing: int
+    given_up: int
+
+
 def declare(session: Session, *, job_id: str, files: Sequence[Declared]) -> list[Upload]:
     """In the order given. A file declared again keeps its row, and is expected if given up."""
     rows = [
@@ -40,7 +50,7 @@ def declare(session: Session, *, job_id: str, files: Sequence[Declared]) -> list
         for one in sorted(set(files))  # in one order, or writers deadlock
     ]
     insert_new(session, Upload, rows)
-    if count_uploads(session, job_id) > MAX_A_JOB:
+    if uploads_of_jobs(session, [job_id])[job_id].declared > MAX_A_JOB:
         raise TooManyUploadsError(
             f"a job may declare {MAX_A_JOB} files at most: create another job for the others"
         )
@@ -51,12 +61,20 @@ def declare(session: Session, *, job_id: str, files: Sequence[Declared]) -> list
     return [found[one] for one in files]
 
 
-def count_uploads(session: Session, job_id: str) -> int:
-    return count_rows(session, Upload, Upload.job_id == job_id)
+def uploads_of_jobs(session: Session, job_ids: Sequence[str]) -> dict[str, UploadCounts]:
+    counts = kept_counts(session, "uploads", scopes=job_ids)
 
+    def count(job_id: str, *states: UploadState) -> int:
+        return sum(counts.get((job_id, state), 0) for state in states)
 
-def count_missing(session: Session, job_id: str) -> int:
-    return count_rows(session, Upload, Upload.job_id == job_id, *MISSING)
+    return {
+        job_id: UploadCounts(
+            declared=count(job_id, "missing", "arrived", "given_up"),
+            missing=count(job_id, "missing"),
+            given_up=count(job_id, "given_up"),
+        )
+        for job_id in job_ids
+    }
 
 
 def require_uploads(session: Session, *, job_id: str, upload_ids: Sequence[int]) -> list[Upload]:

@@ -15,20 +15,21 @@ LATENCY_SAMPLE = 1000  # the newest of the window
 QUANTILES = (0.5, 0.9, 0.99)
 
 
-def images_by_state(session: Session) -> tuple[dict[State, int], dict[State, datetime | None]]:
-    """Counts, and when the oldest waiting image came, if any.
+def oldest_waiting(session: Session) -> dict[State, datetime | None]:
+    """When the oldest waiting image in each state came, if any.
 
     The lowest id counts as the oldest: finding the earliest time would read every row.
     """
-    rows = session.execute(
-        select(Image.state, func.count(), func.min(Image.id)).group_by(Image.state)
-    ).all()
-    counts = {state: count for state, count, _ in rows}
-    first = {image_id: state for state, _, image_id in rows if state in WAITING_STATES}
-    oldest = select(Image.id, Image.created_at).where(Image.id.in_(first))
-    came = {first[image_id]: moment for image_id, moment in session.execute(oldest)}
-    images = {state: counts.get(state, 0) for state in State}
-    return images, {state: came.get(state) for state in WAITING_STATES}
+    came: dict[State, datetime | None] = {}
+    for state in WAITING_STATES:
+        # Those that were tried before are few. By their number of attempts an index has the others.
+        first = [
+            session.scalar(select(func.min(Image.id)).where(Image.state == state, which))
+            for which in (Image.attempts == 0, Image.attempts > 0)
+        ]
+        oldest = min((image_id for image_id in first if image_id is not None), default=None)
+        came[state] = session.scalar(select(Image.created_at).where(Image.id == oldest))
+    return came
 
 
 def latency_quantiles(session: Session) -> dict[float, float]:
@@ -50,15 +51,6 @@ def latency_quantiles(session: Session) -> dict[float, float]:
     if not took_s:
         return {}
     return dict(zip(QUANTILES, np.quantile(took_s, QUANTILES, method="inverted_cdf"), strict=True))
-
-
-def images_by_reason(session: Session) -> dict[tuple[State, str | None], int]:
-    rows = session.execute(
-        select(Image.state, Image.reason_code, func.count())
-        .where(Image.state.in_((State.REJECTED, State.FAILED)))
-        .group_by(Image.state, Image.reason_code)
-    )
-    return {(state, code): count for state, code, count in rows}
 
 
 def nights_by_outcome(session: Session) -> dict[str, int]:

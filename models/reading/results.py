@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
-from models.query import Page, count_rows, read_row_page
+from models.counts import images_of_jobs
+from models.query import Page
 from models.tables.intake import Image, ModelVersion, Prediction, State, Study
 from models.worklist.shown import shown_prediction_id
 from pipeline.types import OperatingPoint
@@ -85,10 +86,13 @@ def list_results(
     chosen = [Image.job_id == job_id]
     if state is not None:
         chosen.append(Image.state == state)
-    total = count_rows(session, Image, *chosen)
-    query = _results(operating_point).where(*chosen).order_by(Image.id)
-    found = read_row_page(session, query, page=page, page_size=page_size, total=total)
-    return found.of([_result(row) for row in found.items])
+    counts = images_of_jobs(session, [job_id])[job_id]
+    # Their ids first, which an index has: what a page skips is not looked up.
+    ids = select(Image.id).where(*chosen).order_by(Image.id)
+    found = session.scalars(ids.limit(page_size).offset((page - 1) * page_size)).all()
+    rows = session.execute(_results(operating_point).where(Image.id.in_(found)).order_by(Image.id))
+    total = counts.total() if state is None else counts[state]
+    return Page([_result(row) for row in rows], page, page_size, total)
 
 
 def list_study_results(

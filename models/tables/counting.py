@@ -33,7 +33,24 @@ class Counted:
 
 STUDIES = Counted("study_summary", "studies", "{row}.scope", "{row}.finding", ("scope", "finding"))
 
-COUNTED = (STUDIES,)
+# Of rejected and failed images with the reason's code: `rejected:blank`.
+IMAGES = Counted(
+    "image",
+    "images",
+    "{row}.job_id",
+    "{row}.state || coalesce(':' || {row}.reason_code, '')",
+    ("job_id", "state", "reason_code"),
+)
+UPLOADS = Counted(
+    "upload",
+    "uploads",
+    "{row}.job_id",
+    "CASE WHEN {row}.arrived_at IS NOT NULL THEN 'arrived' "
+    "WHEN {row}.given_up_at IS NOT NULL THEN 'given_up' ELSE 'missing' END",
+    ("job_id", "arrived_at", "given_up_at"),
+)
+AUDIT = Counted("audit", "audit", "''", "{row}.action", ("action",))
+COUNTED = (STUDIES, IMAGES, UPLOADS, AUDIT)
 
 
 def make_triggers(connection: Connection, counted: Counted) -> None:

@@ -40,7 +40,7 @@ class Job(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
     # Idempotency-Key of the request that created it: sent again, it gives the same job.
     key: Mapped[str | None] = mapped_column(String(64))
-    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
     # Set when the sender has sent everything; until then more files may be uploaded.
     closed_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
@@ -212,6 +212,10 @@ class Audit(Base):
     """Append-only: who did what to which target, when. Each digest covers all rows before it."""
 
     __tablename__ = "audit"
+    __table_args__ = (
+        Index("ix_audit_action_created_at", "action", "created_at"),
+        Index("ix_audit_user_id_created_at", "user_id", "created_at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))

@@ -65,7 +65,7 @@ class SummaryBasis(Base):
 
 
 class KeptCount(Base):
-    """Numbers of rows, kept by triggers on the counted table; see `models.worklist.counts`.
+    """Numbers of rows, kept by triggers on the counted table; see `models.counts`.
 
     Several rows of one topic, scope and value add up: on PostgreSQL each statement adds one, so
     that writers do not wait for one another.

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from sqlalchemy import Select, literal, select, tuple_, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from models.counts import kept_counts
 from models.tables.worklist import EVERYTHING, Finding, StudySummary
-from models.worklist.counts import kept_counts
 
 Order = Literal["probability", "created_at", "label", "images"]
 

@@ -14,7 +14,7 @@ from typing import Self
 
 from sqlalchemy import func, select
 
-from models.intake.uploads import count_missing
+from models.intake.uploads import uploads_of_jobs
 from models.session import AWAY
 from models.tables.intake import Image, Job
 from tests.chaos.rig import Rig
@@ -77,7 +77,7 @@ class Users:
         """Refused while declared files are missing."""
         job_id = self._main_job()
         with suppress(*AWAY), self._rig.sessions() as session:
-            if job_id is not None and count_missing(session, job_id):
+            if job_id is not None and uploads_of_jobs(session, [job_id])[job_id].missing:
                 return not self._try("jobs", job_id, "--close")
         return False
 

@@ -6,8 +6,16 @@ from typing import Literal
 from apiflask import APIBlueprint
 from flask import Response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
-from models.audit.lists import AuditFilter, AuditRow, audit_actions, iter_audit, list_audit_page
+from models.audit.lists import (
+    AuditFilter,
+    AuditPage,
+    AuditRow,
+    audit_actions,
+    iter_audit,
+    list_audit_page,
+)
 from models.audit.verify import Check, check_audit, newest_check
 from models.people.users import list_users
 from models.slots import Slots
@@ -41,7 +49,7 @@ def show_page() -> str:
         return render_template(
             "audit.html",
             check=newest_check(data_dir) or _verify(),
-            rows=list_audit_page(session, _filter(query), page=query.page, page_size=PAGE_SIZE),
+            rows=_rows(session, query),
             actions=audit_actions(session),
             people=[user.name for user in list_users(session)],
             query=query,
@@ -87,6 +95,17 @@ def _verify() -> Check:
     key = context.secrets.identity_key
     with CHECK_SLOTS.take():
         return check_audit(context.sessions, context.settings.data_dir, key=key)
+
+
+def _rows(session: Session, query: AuditPageQuery) -> AuditPage:
+    return list_audit_page(
+        session,
+        _filter(query),
+        after=query.after,
+        before=query.before,
+        page=1 if query.after or query.before else query.page,
+        page_size=PAGE_SIZE,
+    )
 
 
 def _filter(query: AuditQuery) -> AuditFilter:

@@ -1,6 +1,6 @@
 """/metrics for Prometheus: from the database and the data folder, and of this process's requests.
 
-Finished images are counted in the database. A purge removes some; Prometheus treats a counter
+Counts of images are kept in the database. A purge removes some; Prometheus treats a counter
 that falls as restarted.
 """
 
@@ -24,13 +24,14 @@ from models.audit.verify import newest_check
 from models.base import now
 from models.config.settings import Settings
 from models.context import AppContext
+from models.counts import ImageCount, count_by_value, count_images
 from models.files.damage import count_damage
 from models.learning.promotion import production_version
 from models.operations import figures
 from models.operations.heartbeat import workers
 from models.operations.verification import read_verification
 from models.query import count_rows
-from models.tables.intake import FINAL_STATES, Audit, Image, Job, State
+from models.tables.intake import FINAL_STATES, Image, Job, State
 from models.tables.learning import Outcome
 from models.tables.people import Role
 from pipeline.errors import RefusalCode
@@ -57,7 +58,7 @@ class ServiceFigures(Collector):
         try:
             with self._context.sessions() as session:
                 found = [
-                    *(*_images(session), *_speed(session), *_reasons(session)),
+                    *(*_images(session), *_speed(session)),
                     *(*_workers(session), *_rest(session)),
                 ]
         except SQLAlchemyError as error:
@@ -68,10 +69,13 @@ class ServiceFigures(Collector):
 
 
 def _images(session: Session) -> Iterator[Metric]:
-    images, oldest_at = figures.images_by_state(session)
+    counts = count_images(session)
+    images = dict.fromkeys(State, 0)
+    for image, n in counts.items():
+        images[image.state] += n
     ages = {
         state: max((now() - at).total_seconds(), 0.0) if at else 0.0
-        for state, at in oldest_at.items()
+        for state, at in figures.oldest_waiting(session).items()
     }
     ended = {state: images[state] for state in FINAL_STATES}
     yield _gauges("images", "Images by state.", "state", images)
@@ -82,6 +86,9 @@ def _images(session: Session) -> Iterator[Metric]:
         ages,
     )
     yield _counters("images_finished", "Finished images, by state.", "state", ended)
+    for state, what in ((State.REJECTED, "refused"), (State.FAILED, "failed")):
+        by_code = {code: counts[ImageCount(state, code)] for code in RefusalCode}
+        yield _counters(f"images_{what}", f"Images that were {what}, by reason.", "reason", by_code)
 
 
 def _speed(session: Session) -> Iterator[Metric]:
@@ -96,13 +103,6 @@ def _speed(session: Session) -> Iterator[Metric]:
     )
 
 
-def _reasons(session: Session) -> Iterator[Metric]:
-    found = figures.images_by_reason(session)
-    for state, what in ((State.REJECTED, "refused"), (State.FAILED, "failed")):
-        by_code = {code: found.get((state, code), 0) for code in RefusalCode}
-        yield _counters(f"images_{what}", f"Images that were {what}, by reason.", "reason", by_code)
-
-
 def _rest(session: Session) -> Iterator[Metric]:
     live = production_version(session)
     names = {live.name: 1.0} if live else {}
@@ -112,7 +112,7 @@ def _rest(session: Session) -> Iterator[Metric]:
     yield _counters("nights", "Finished nights, by outcome.", "outcome", by_outcome)
     is_open = Job.closed_at.is_(None), Job.cancelled_at.is_(None)
     yield _gauge("jobs_open", "Jobs open for files.", count_rows(session, Job, *is_open))
-    yield _gauge("audit_rows", "Audit rows.", count_rows(session, Audit))
+    yield _gauge("audit_rows", "Audit rows.", count_by_value(session, "audit").total())
     found = count_damage(session)
     yield _gauges("damaged_files", "Stored files found damaged or lost.", "area", found)
 

@@ -18,6 +18,7 @@ from pydantic import (
 from models.audit.verify import Check
 from models.files.purge import PurgeCounts
 from models.tables.terms import Meaning
+from web.http.params import LARGEST
 from web.http.schemas import In, Out, Paging, Text, one_of, out_model
 from web.readiness import PARTS
 
@@ -44,7 +45,14 @@ class AuditQuery(BaseModel):
 
 
 class AuditPageQuery(AuditQuery, Paging):
-    pass
+    """after, before: the row behind which to begin, or before which to end, instead of a page."""
+
+    after: int | None = Field(None, ge=1, le=LARGEST)
+    before: int | None = Field(None, ge=1, le=LARGEST)
+
+    def kept(self) -> dict[str, Any]:
+        fields = set(AuditQuery.model_fields)
+        return self.model_dump(mode="json", exclude_defaults=True, include=fields)
 
 
 class AuditExportQuery(AuditQuery):

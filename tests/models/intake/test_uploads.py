@@ -10,11 +10,11 @@ from models.intake.uploads import (
     TooManyUploadsError,
     advance,
     arrive,
-    count_missing,
     declare,
     give_up,
     list_uploads,
     require_uploads,
+    uploads_of_jobs,
 )
 from models.tables.intake import Upload
 from tests.support.data.rows import a_hash, a_job
@@ -54,7 +54,7 @@ def test_arrive_matches_declarations_with_and_without_hash(session: Session) -> 
     files = [FILE, Declared(FILE.file, 10), other_bytes, Declared(FILE.file, 9)]
     declare(session, job_id=job.id, files=files)
     arrive(session, job_id=job.id, files=[FILE, Declared("undeclared.png", 3, a_hash("u"))])
-    assert count_missing(session, job.id) == 2
+    assert uploads_of_jobs(session, [job.id])[job.id].missing == 2
     missing = list_uploads(session, job.id, state="missing", page=1, page_size=10)
     assert {(one.size, one.sha256) for one in missing.items} == {(10, a_hash("other")), (9, "")}
 
@@ -65,9 +65,9 @@ def test_given_up_uploads_are_expected_again_once_declared(session: Session) -> 
     assert give_up(session, job.id) == 1
     session.refresh(upload)
     assert not advance(session, upload.id, before=0, received=4)
-    assert count_missing(session, job.id) == 0
+    assert uploads_of_jobs(session, [job.id])[job.id].missing == 0
     assert declare(session, job_id=job.id, files=[FILE])[0].given_up_at is None
-    assert count_missing(session, job.id) == 1
+    assert uploads_of_jobs(session, [job.id])[job.id].missing == 1
 
 
 def test_declare_refuses_more_than_the_limit(

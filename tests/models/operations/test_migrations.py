@@ -10,10 +10,19 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models.base import Base
+from models.counts import count_images
 from models.operations.upgrade import migrate
 from models.worklist.order import Listing, count_studies
 from models.worklist.summaries import find_stale
-from tests.support.data.first_release import JOB, TIME, insert, install_first_release, prediction
+from tests.support.data.counts import check_counts
+from tests.support.data.first_release import (
+    JOB,
+    STATES,
+    TIME,
+    insert,
+    install_first_release,
+    prediction,
+)
 from tests.support.servers.databases import Database, PostgresDatabases, both_databases, downgrade
 
 
@@ -276,3 +285,20 @@ def test_upgrade_from_0014_summarises_studies(engine: Engine) -> None:
     assert len(rows(engine, "SELECT id FROM study WHERE id > 100")) == 3
     migrate(engine)
     assert rows(engine, f"{query} ORDER BY study_id, scope") == made
+
+
+def test_upgrade_from_0015_counts_what_is_there(engine: Engine) -> None:
+    migrate(engine, "0015")
+    upload = {"job_id": JOB, "file": "a.png", "size": 1, "sha256": "", "received": 0}
+    insert(engine, {"upload": [upload | {"id": 901, "created_at": TIME}]})
+    migrate(engine)
+    with Session(engine) as session:
+        check_counts(session)
+        assert count_images(session).total() == len(STATES)
+    downgrade(engine, "0015")
+    left = rows(engine, "SELECT DISTINCT topic FROM kept_count")
+    assert left == [("studies",)]
+    insert(engine, {"upload": [upload | {"id": 902, "file": "b.png", "created_at": TIME}]})
+    migrate(engine)
+    with Session(engine) as session:
+        check_counts(session)

@@ -10,15 +10,16 @@ from sqlalchemy.orm import Session
 
 from models.config.settings import Settings
 from models.context import AppContext
+from models.counts import kept_counts, merge_counts
 from models.intake.claims import claim_images
 from models.learning.promotion import set_production
 from models.reading.predictions import add_predictions, finish_known, record_predictions
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import Image, ModelVersion, State, Study
 from models.tables.worklist import EVERYTHING, KeptCount, StudySummary
-from models.worklist.counts import kept_counts, merge_counts
 from models.worklist.summaries import find_stale, refresh_some, summarise
 from pipeline.types import Prediction
+from tests.support.data.counts import check_counts
 from tests.support.data.rows import a_hash, a_job, a_prediction, a_version, an_image, some_images
 from tests.support.data.sites import Site
 from tests.support.servers.databases import Database, both_databases
@@ -50,12 +51,7 @@ def read(session: Session, version: ModelVersion, answers: dict[str, Prediction]
 
 def check_all(session: Session) -> None:
     assert find_stale(session, list(session.scalars(select(Study.id)))) == set()
-    columns = (StudySummary.scope, StudySummary.finding)
-    counted = session.execute(select(*columns, func.count()).group_by(*columns)).all()
-    scopes = [*session.scalars(select(StudySummary.scope).distinct()), "purged"]
-    scopes += session.scalars(select(KeptCount.scope).distinct())
-    kept = kept_counts(session, "studies", scopes=scopes)
-    assert kept == {(scope, finding): n for scope, finding, n in counted}
+    check_counts(session)
 
 
 @both_databases

@@ -56,6 +56,45 @@ def test_audit_page_filters_by_action_person_and_date(recorded: Portal) -> None:
     assert _targets(recorded, "?person=nobody") == []
 
 
+def test_audit_pages_begin_behind_or_before_a_row(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.operations.audit.PAGE_SIZE", 2)
+    with portal.database.sessions.begin() as session:
+        for number in range(5):
+            record(session, user_id=None, action="test.done", target=f"target {number}")
+    browser = portal.browser(Role.ADMIN)
+
+    def shown(query: str) -> list[str]:
+        page = browser.get(f"/audit?action=test.done{query}").text
+        return re.findall(r'class="target">target (\d)<', page)
+
+    page = browser.get("/audit?action=test.done").text
+    (after,) = re.findall(r'rel="next" href="/audit\?action=test.done&amp;after=(\d+)"', page)
+    assert "5 rows match" in page
+    assert 'rel="prev"' not in page
+    assert (shown(""), shown(f"&after={after}"), shown("&page=3")) == (
+        ["4", "3"],
+        ["2", "1"],
+        ["0"],
+    )
+    last = browser.get(f"/audit?action=test.done&after={int(after) - 2}").text
+    assert 'rel="next"' not in last
+    (before,) = re.findall(r"before=(\d+)", last)
+    assert shown(f"&before={before}") == ["2", "1"]
+    assert shown(f"&before={after}") == ["4", "3"], "a whole page"
+    assert shown("&after=99999") == ["4", "3"], "no such row"
+
+
+def test_many_audit_rows_of_several_filters_are_not_counted(
+    recorded: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = recorded.browser(Role.ADMIN)
+    assert "Many rows" not in browser.get("/audit?since=2026-01-01").text
+    monkeypatch.setattr("models.audit.lists.MOST_COUNTED", 1)
+    assert "Many rows match" in browser.get("/audit?since=2026-01-01").text
+
+
 @pytest.mark.parametrize("query", ["since=2026-02-30", "person=%00", "page=0"])
 def test_audit_rejects_invalid_filters(recorded: Portal, query: str) -> None:
     assert recorded.program(Role.ADMIN).get(f"/audit?{query}").status_code == 422
