@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Finding = Literal["pneumonia", "normal"]
 OperatingPoint = Literal["balanced", "sensitive"]
+Precision = Literal["float32", "int8"]  # of the compiled network
 LABELS: Final[dict[str, int]] = {"normal": 0, "pneumonia": 1}  # as the network learns them
 
 # Version of the preprocessing, part of the names of stored network inputs: raise it whenever the

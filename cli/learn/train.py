@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -19,6 +20,7 @@ from pipeline.text import plural, readable
 from pipeline.training.checkpoint import checkpoint_folder, has_checkpoint
 from pipeline.training.config import TrainingConfig, TrainingConfigError
 from pipeline.training.job import STAGES, TrainingProgress
+from pipeline.types import Precision
 
 
 @click.command()
@@ -43,7 +45,19 @@ from pipeline.training.job import STAGES, TrainingProgress
     type=GivenPath(dir_okay=False),
     help="Keras file with the ImageNet weights to start from; without, they are downloaded.",
 )
-def train(source: Path, output: Path, config_file: Path | None, weights: Path | None) -> None:
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    help="Of the compiled network; int8 is quantised with training images.  [default: the "
+    "config's, else float32]",
+)
+def train(
+    source: Path,
+    output: Path,
+    config_file: Path | None,
+    weights: Path | None,
+    precision: Precision | None,
+) -> None:
     """Train a network on DIR (train/NORMAL, train/PNEUMONIA), split by patient.
 
     DIR/test, where there is one, is only measured. A CSV has the columns file and label, and
@@ -55,6 +69,8 @@ def train(source: Path, output: Path, config_file: Path | None, weights: Path | 
     Exit code 0: every image was read; 1: some were refused.
     """
     config = _configure(source, output=output, config_file=config_file, weights=weights)
+    if precision:
+        config = replace(config, precision=precision)
     with one_line_errors(output):
         folder, refused = _train(source, output, config)
     click.echo(folder)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.inference.compiled_cache import CompiledCache
-from pipeline.types import Inference
+from pipeline.types import Inference, Precision
 
 EngineKind = Literal["openvino", "tensorflow"]
 NETWORK_FILE: Final = "network.keras"
@@ -27,10 +27,15 @@ class Engine(Protocol):
 
 
 def load_engine(
-    folder: Path, *, kind: EngineKind = "openvino", cache: CompiledCache | None = None
+    folder: Path,
+    *,
+    kind: EngineKind = "openvino",
+    precision: Precision = "float32",
+    cache: CompiledCache | None = None,
 ) -> Engine:
     """Load the network of a version's folder; TensorFlow is imported only for that kind.
 
+    precision: of the compiled network, as its card says; TensorFlow computes in float32.
     cache: of this folder; OpenVINO starts sooner from it. Raises NetworkFolderError.
     """
     if kind == "tensorflow":
@@ -39,7 +44,7 @@ def load_engine(
         return TensorFlowEngine(folder)
     from pipeline.inference.openvino_engine import OpenVinoEngine
 
-    return OpenVinoEngine(folder, cache=cache)
+    return OpenVinoEngine(folder, precision=precision, cache=cache)
 
 
 def tensorflow_is_installed() -> bool:

@@ -1,4 +1,4 @@
-"""The serving engine: the compiled network in OpenVINO, in float32."""
+"""The serving engine: the compiled network in OpenVINO."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.errors import NetworkFolderError
 from pipeline.inference.compiled_cache import CompiledCache
 from pipeline.inference.engine import COMPILED_FILE
-from pipeline.types import Inference
+from pipeline.types import Inference, Precision
 
 DEVICE: Final = "CPU"
 
@@ -34,14 +34,17 @@ def import_openvino() -> Any:
 class OpenVinoEngine:
     """See `Engine`; half a second from start to first result."""
 
-    def __init__(self, folder: Path, *, cache: CompiledCache | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, precision: Precision, cache: CompiledCache | None = None
+    ) -> None:
         openvino = import_openvino()
         path = folder / COMPILED_FILE
         if not path.is_file():
             raise NetworkFolderError(f"{COMPILED_FILE} is missing in {folder}")
         threads = len(os.sched_getaffinity(0))
         options = {
-            # Otherwise results would depend on whether the processor has bfloat16.
+            # Of what is not quantised. Otherwise results would depend on whether the processor has
+            # bfloat16.
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": threads,
@@ -52,7 +55,7 @@ class OpenVinoEngine:
             raise NetworkFolderError(f"{COMPILED_FILE} cannot be read in {folder}") from error
         self._queue = openvino.AsyncInferQueue(compiled, threads)
         self._sizes = {output.any_name: tuple(output.shape)[1:] for output in compiled.outputs}
-        self.name = f"openvino {openvino.__version__.split('-')[0]} float32"
+        self.name = f"openvino {openvino.__version__.split('-')[0]} {precision}"
 
     def infer(self, network_inputs: NDArray[np.uint8]) -> Inference:
         results = {

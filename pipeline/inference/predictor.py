@@ -67,9 +67,10 @@ class Predictor:
         """
         verify_checksums(folder)
         compiled = CompiledCache(cache, sha256_of(folder / CHECKSUMS_FILE)) if cache else None
+        card = load_card(folder).at(operating_point)
         return cls(
-            card=load_card(folder).at(operating_point),
-            engine=load_engine(folder, kind=engine, cache=compiled),
+            card=card,
+            engine=load_engine(folder, kind=engine, precision=card.precision, cache=compiled),
             guard=Guard.load(folder / FAMILIARITY_FILE),
         )
 

@@ -11,7 +11,7 @@ from pipeline.checksum import sha256_of
 from pipeline.errors import NetworkFolderError
 from pipeline.familiarity.guard import FAMILIARITY_FILE
 from pipeline.inference.engine import COMPILED_FILE, NETWORK_FILE
-from pipeline.types import OperatingPoint
+from pipeline.types import OperatingPoint, Precision
 
 BASELINE: Final = Path(__file__).parents[1] / "baseline"  # the network that ships with the project
 CARD_FILE: Final = "card.json"
@@ -33,7 +33,8 @@ class Card:
 
     temperature: divides the logit. thresholds: of the calibrated probability, by operating point.
     unfamiliarity_limit: above it there is no finding. warning_limit: above it there is
-    `warning`, a plain sentence. operating_point: the one in use.
+    `warning`, a plain sentence. operating_point: the one in use. precision: of the compiled
+    network.
     """
 
     model_version: str
@@ -44,6 +45,7 @@ class Card:
     warning: str
     raw: Mapping[str, Any]
     operating_point: OperatingPoint = "balanced"
+    precision: Precision = "float32"
 
     @property
     def threshold(self) -> float:
@@ -72,6 +74,7 @@ class Card:
             warning_limit=float(raw["unfamiliarity_limit" if is_first else "warning_limit"]),
             warning="" if is_first else str(raw["warning"]),
             raw=raw,
+            precision=raw.get("precision", "float32"),  # the only one of earlier releases
         )
 
 

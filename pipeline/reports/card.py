@@ -40,12 +40,14 @@ def make_card(
     groups: parts of the validation images in each of which temperature and thresholds hold.
     curves: the learning curves.
     """
+    libraries = (*LIBRARIES, "nncf") if config["precision"] == "int8" else LIBRARIES
     return {
         "format": FORMAT,
         "model_version": config["model_version"],
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "architecture": f"MobileNetV2 {config['alpha']} with one dense unit on pooled features",
         "preprocessing": PREPROCESSING,
+        "precision": config["precision"],
         "network_input": [config["size"], config["size"]],
         "heatmap": list(heatmap_size),
         "temperature": temperature,
@@ -72,7 +74,7 @@ def make_card(
         "config": dict(config),
         "learning_curves": dict(curves),
         "learning_curves_file": "learning_curves.svg",
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": {name: _version(name) for name in libraries},
         "git_commit": _git_commit(),
     }
 

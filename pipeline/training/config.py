@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from pipeline.errors import PipelineError
-from pipeline.types import OperatingPoint
+from pipeline.types import OperatingPoint, Precision
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=1e-9, le=10, allow_inf_nan=False)]
@@ -41,6 +41,7 @@ class TrainingConfig:
         operating points (see `calibration.choose_threshold`).
     unfamiliar_warning: shown with an image that is nearly out of distribution.
     population, known_limits: sentences for the card.
+    precision: of the compiled network; int8 is quantised after training.
     split_key: key of the hash that assigns patients to splits; never change it, or
         patients move between training and validation.
     """
@@ -70,6 +71,7 @@ class TrainingConfig:
     unfamiliar_warning: str = "somewhat unlike the images that the network was trained on"
     population: str = ""
     known_limits: tuple[str, ...] = ()
+    precision: Precision = "float32"
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TrainingConfig":
@@ -139,7 +141,9 @@ def candidate_config(
         population = f"{before} Since then, {site} labelled images of this site."
     else:
         # A network of the same shape; what production's card says of its images may not hold.
-        config = replace(TrainingConfig(), size=config.size, alpha=config.alpha)
+        config = replace(
+            TrainingConfig(), size=config.size, alpha=config.alpha, precision=config.precision
+        )
         population = f"{site} labelled images of this site. ImageNet weights to start from."
     if mode == "head":
         config = replace(config, epochs=0)

@@ -1,9 +1,5 @@
-"""From trained weights to a model version's folder: export, calibrate, measure, describe.
+"""From trained weights to a model version's folder: export, calibrate, measure, describe."""
 
-The network is exported twice: as Keras's file to train on, and compiled for serving.
-"""
-
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -21,9 +17,7 @@ from pipeline.evaluation.calibration import (
 from pipeline.evaluation.evaluate import ScoreCollector, Scores, evaluate
 from pipeline.familiarity.fit import fit_guard
 from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard
-from pipeline.inference.engine import COMPILED_FILE, NETWORK_FILE, Engine, load_engine
-from pipeline.inference.gradcam import forward_function
-from pipeline.inference.openvino_engine import import_openvino
+from pipeline.inference.engine import Engine, load_engine
 from pipeline.inference.predictor import Predictor, probability_of
 from pipeline.inference.version_folder import Card, write_folder
 from pipeline.reports.card import describe_images, make_card, write_card
@@ -31,49 +25,11 @@ from pipeline.reports.charts import learning_curves_svg
 from pipeline.training.augmentation import augment
 from pipeline.training.checkpoint import LearningCurves
 from pipeline.training.dataset import Dataset
+from pipeline.training.export import choose_calibration, export_network
 from pipeline.training.framework import keras
 from pipeline.training.job import TrainingJob, TrainingProgress
 from pipeline.training.network import fold_batch_normalisation, round_to_float16
 from pipeline.types import Inference, OperatingPoint
-
-
-def export_network(network: keras.Model, folder: Path) -> None:
-    """Write network.keras, network.xml and network.bin into `folder`.
-
-    Expects weights that float16 holds exactly (`round_to_float16`): then the compiled copy,
-    whose weights are stored in half precision and computed with in single, loses nothing.
-    """
-    _save_keras(network, folder / NETWORK_FILE)
-    _save_compiled(network, folder / COMPILED_FILE)
-
-
-def _save_keras(network: keras.Model, path: Path) -> None:
-    """Keras stores its archive uncompressed; zeros in every weight's tail deflate well."""
-    stored = path.with_suffix(".stored.keras")
-    network.save(stored)
-    with (
-        zipfile.ZipFile(stored) as source,
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target,
-    ):
-        for name in source.namelist():
-            # A fixed date: the same weights give the same bytes.
-            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            target.writestr(entry, source.read(name))
-    stored.unlink()
-
-
-def _save_compiled(network: keras.Model, path: Path) -> None:
-    openvino = import_openvino()
-    size = network.input_shape[1:]
-    concrete = forward_function(network).get_concrete_function()
-    compiled = openvino.convert_model(concrete, input=[("network_inputs", [-1, *size])])
-    for output in compiled.outputs:
-        names = {"logits": 1, "heatmaps": 3, "features": 2}
-        rank = len(output.partial_shape)
-        output.get_tensor().set_names({next(n for n, r in names.items() if r == rank)})
-    openvino.save_model(compiled, path, compress_to_fp16=True)
-
 
 AUGMENTED_VIEWS = 2  # of each validation image, to calibrate with
 BATCH = 64
@@ -90,7 +46,9 @@ def finish(network: keras.Model, job: TrainingJob, *, curves: LearningCurves, ou
 
     def fill(folder: Path) -> None:
         job.progress(TrainingProgress(stage="export", done=0, total=1))
-        export_network(network, folder)
+        images = choose_calibration(job.training.images, seed=job.config.seed)
+        is_quantised = job.config.precision == "int8"
+        export_network(network, folder, calibration=images if is_quantised else None)
         drawing = learning_curves_svg(**asdict(curves))
         (folder / "learning_curves.svg").write_text(drawing, encoding="utf-8")
         job.progress(TrainingProgress(stage="export", done=1, total=1))
@@ -114,7 +72,7 @@ class _Evaluation:
 
     def run(self, folder: Path, *, curves: LearningCurves) -> dict[str, Any]:
         """Return the version's card."""
-        engine = load_engine(folder)
+        engine = load_engine(folder, precision=self._job.config.precision)
         plain = self._infer(engine, self._validation.images, "calibrating")
         temperature, thresholds = self._calibrate(engine, plain=plain.logits)
         guard = self._job.guard or self._fit_guard(engine, validation_features=plain.features)

@@ -134,6 +134,25 @@ def test_exit_code_tells_of_refused_files(
     assert result.stderr.splitlines() == told * refused
 
 
+def test_precision_option_wins_over_the_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+
+    def train_folder(_: Path, output: Path, *, config: TrainingConfig, **others: Any) -> Path:
+        used.append(config.precision)
+        return output
+
+    monkeypatch.setattr("cli.learn.train.tensorflow_is_installed", lambda: True)
+    monkeypatch.setattr("pipeline.training.train.train_folder", train_folder)
+    settings = tmp_path / "config.json"
+    settings.write_text('{"precision": "int8"}')
+    command = ["train", tmp_path, "--output", tmp_path / "new"]
+    for options in ([], ["--config", settings], ["--config", settings, "--precision", "float32"]):
+        assert run(*command, *options).exit_code == 0
+    assert used == ["float32", "int8", "float32"]
+
+
 def test_time_left_in_words() -> None:
     assert time_left(10, 20, 100) == "about 40 s left"
     assert time_left(600, 25, 100) == "about 30 min left"

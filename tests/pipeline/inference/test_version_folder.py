@@ -62,6 +62,7 @@ def test_missing_and_unlisted_files_are_named(folder: Path) -> None:
 def test_folder_of_format_1_still_predicts(tmp_path: Path) -> None:
     folder = make_first_format(tmp_path / "ours")
     predictor = Predictor.open(folder)
+    assert predictor.engine.name.endswith(" float32")
     inputs = phantom_inputs(count=2)
     for answer in predictor.predict(255 - inputs):
         assert answer.threshold == 0.41

@@ -50,6 +50,12 @@ def test_candidate_config_takes_smaller_steps_from_production() -> None:
     )
 
 
+@pytest.mark.parametrize("start", ["production", "imagenet"])
+def test_candidate_config_keeps_the_precision(start: Start) -> None:
+    assert config(start=start).precision == "float32", "a card of an earlier release"
+    assert config({"config": {"precision": "int8"}}, start=start).precision == "int8"
+
+
 def test_candidate_config_freezes_the_layers_of_the_guard() -> None:
     freed = {"config": {"frozen_share": 0.1}}
     assert config(freed, mode="upper blocks").frozen_share == FROZEN_SHARE
