@@ -30,7 +30,7 @@ from models.learning.promotion import production_version
 from models.reading.predictions import add_answers, finish_known
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import State
-from models.worklist.summaries import summarise
+from models.worklist.summaries import summarise_files
 from pipeline.atomic_file import FileGroup
 from pipeline.errors import DamagedFileError, DecoderError, Reason, RefusalCode, RefusedError
 from pipeline.prepare.pool import DecoderPool
@@ -164,7 +164,7 @@ def _read_new(
     def decode() -> Iterator[tuple[str, Prepared | RefusedError]]:
         new = [sha256 for sha256 in by_turns(claim) if not outcomes.has(sha256)]
         answers = pool.prepare_all(paths(new), local_terms=known_terms)
-        for sha256, answer in zip(new, answers, strict=False):
+        for answer, sha256 in zip(answers, new, strict=False):
             if context.stopping.is_set():
                 return  # before the answer is used: its decoder may have been stopped
             yield sha256, answer
@@ -268,7 +268,6 @@ def _record(
         refused=_by_image(claim.images, outcomes.refused),
         failed=_by_image(claim.images, outcomes.failed),
     )
-    summarise(session, ids.values())
     sightings = [
         Sighting(keyword, word, studies[image.id].patient_hash or studies[image.id].study_hash)
         for image in read
@@ -283,14 +282,16 @@ def _record(
             model_version_id=answers.version_id,
             engine=answers.engine,
         )
+    known: set[str] = set()
     production = production_version(session)
     if production is not None:
-        finish_known(
+        known = finish_known(
             session,
             list(outcomes.read),
             model_version_id=production.id,
             operating_point=context.settings.operating_point,
         )
+    summarise_files(session, {image.sha256 for image in read} - known)
     return recorded
 
 

@@ -98,7 +98,7 @@ class FileStore:
         return stored
 
     def path(self, sha256: str, *, area: BlobArea = "stored") -> Path:
-        return self.root / area / sha256[:2] / sha256
+        return Path(f"{self.root}/{area}/{sha256[:2]}/{sha256}")
 
     def checked_path(self, sha256: str, *, area: BlobArea = "stored") -> Path:
         """Of a file whose content was just compared with its name.
@@ -176,7 +176,7 @@ class FileStore:
         return [folder / sha256[:2] / sha256 for folder in self.folders(area)]
 
     def _input_path(self, sha256: str, preprocessing: str) -> Path:
-        return self.root / "inputs" / preprocessing / sha256[:2] / sha256
+        return Path(f"{self.root}/inputs/{preprocessing}/{sha256[:2]}/{sha256}")
 
     def _write(self, target: Path, content: bytes, group: FileGroup | None) -> None:
         """What is there already is kept if it is the same, and written over if it is damaged."""

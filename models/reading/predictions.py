@@ -40,15 +40,24 @@ def record_predictions(
 def add_answers(
     session: Session, predictions: Mapping[str, Prediction], *, model_version_id: int, engine: str
 ) -> None:
-    """Of images that this transaction makes ready; `finish_known` then finishes them."""
+    """Of images that this transaction makes ready: `finish_known` then finishes them. Summaries of
+    studies are the caller's.
+    """
     _lock_ready(session, list(predictions))  # before the rows below, as elsewhere
-    add_predictions(session, predictions, model_version_id=model_version_id, engine=engine)
+    _insert(session, predictions, model_version_id=model_version_id, engine=engine)
 
 
 def add_predictions(
     session: Session, predictions: Mapping[str, Prediction], *, model_version_id: int, engine: str
 ) -> None:
     """By SHA-256; existing predictions of this version at this point stay as they are."""
+    _insert(session, predictions, model_version_id=model_version_id, engine=engine)
+    summarise_files(session, predictions)
+
+
+def _insert(
+    session: Session, predictions: Mapping[str, Prediction], *, model_version_id: int, engine: str
+) -> None:
     rows = [
         {
             "sha256": sha256,
@@ -60,7 +69,6 @@ def add_predictions(
         for sha256, prediction in sorted(predictions.items())  # in one order, or writers deadlock
     ]
     insert_new(session, tables.Prediction, rows)
-    summarise_files(session, predictions)
 
 
 def finish_known(
