@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.familiarity.distance import SIDE, appearance
+from pipeline.familiarity.distance import SIDE, appearance, product
 from pipeline.upright import describe_orientation, upright
 
 Floats = NDArray[np.float32]
@@ -34,7 +34,7 @@ class Orientation:
 
         thumbnails: their `appearance`.
         """
-        scores = thumbnails @ self.weights[:-1] + self.weights[-1]
+        scores = product(thumbnails, self.weights[:-1]) + self.weights[-1]
         best = scores.argmax(axis=1)
         ahead = scores[:, 1:].max(axis=1) - scores[:, 0]
         ways = np.where(ahead > SURE, best, 0)
