@@ -15,6 +15,7 @@ from pydicom.uid import UID
 from pipeline.dicom.attributes import label
 from pipeline.dicom.lut import LookUpTable, read_palette, read_table, word_order
 from pipeline.dicom.tags import Tags
+from pipeline.dicom.windows import Window, read_windows
 from pipeline.errors import damaged, not_an_image, unsupported
 
 PIXELS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")  # PS3.3 C.7.6.3, C.7.6.24
@@ -28,14 +29,6 @@ _ASPECTS: Final = (0.2, 5.0)  # beyond, a ratio is a mistake
 _ROUNDED: Final = 0.01  # a ratio this close to 1 is one of rounded sizes
 
 Range = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Window:
-    """Centre and width (PS3.3 C.11.2.1.2) in values after the Modality LUT; NaN if unreadable."""
-
-    centre: float
-    width: float
 
 
 @dataclass(frozen=True)
@@ -106,7 +99,7 @@ def describe(dataset: Dataset) -> Description:
     values = _stored_range(stored, is_signed=is_signed) if is_integer else (0.0, 1.0)
     slope, intercept = _rescaling(tags, values)
     modality_table, voi_table = _tables(tags, values, slope, intercept)
-    windows, function = _windows(tags)
+    windows, function = read_windows(tags)
     return Description(
         keyword=keyword,
         syntax=dataset.file_meta.TransferSyntaxUID,
@@ -237,15 +230,6 @@ def _tables(
     voi, more_faults = read_table(holder, "VOILUTSequence", covers=values, order=order)
     tags.warnings += [*faults, *more_faults]
     return modality, voi
-
-
-def _windows(tags: Tags) -> tuple[tuple[Window, ...], str]:
-    """Return all windows, and the VOI LUT Function that applies to each (C.11.2.1.2, .3)."""
-    centres, widths = tags.numbers("WindowCenter"), tags.numbers("WindowWidth")
-    windows = tuple(map(Window, centres, widths))
-    if not windows:
-        return (), "LINEAR"
-    return windows, tags.term("VOILUTFunction", usual="LINEAR")
 
 
 def _is_inverse(tags: Tags, photometric: str) -> bool:

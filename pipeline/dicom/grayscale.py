@@ -12,8 +12,9 @@ attributes with several values, and for unusable windows.
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dicom.description import Description, Window
+from pipeline.dicom.description import Description
 from pipeline.dicom.lut import LookUpTable
+from pipeline.dicom.windows import Window
 from pipeline.value_range import ValueRange
 
 Values = NDArray[np.float64]

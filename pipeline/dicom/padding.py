@@ -28,7 +28,11 @@ def has_padding_value(frame: NDArray[Any], padding: Ends | None) -> Mask | None:
     """
     if padding is None or frame.ndim != 2:
         return None
-    mask = (frame >= padding[0]) & (frame <= padding[1])
+    low, high = padding
+    if frame.dtype.kind == "f":  # limits may be beyond what its type holds
+        greatest = float(np.finfo(frame.dtype).max)
+        low, high = (min(max(end, -greatest), greatest) for end in padding)
+    mask = (frame >= low) & (frame <= high)
     return mask if mask.any() else None
 
 

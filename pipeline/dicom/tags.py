@@ -27,20 +27,23 @@ class Tags:
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self.warnings: list[str] = []
-        self._groups = {sequence: self._group(sequence) for sequence in set(_GROUPS.values())}
+        self._groups = {sequence: self._items(sequence) for sequence in set(_GROUPS.values())}
 
     def holder(self, keyword: str) -> Dataset:
         """Return the data set that states the attribute for the first frame."""
-        return self._groups.get(_GROUPS.get(keyword, "")) or self.dataset
+        return self.holders(keyword)[0]
 
-    def _group(self, keyword: str) -> Dataset | None:
-        """Return the first frame's functional group of this kind (PS3.3 C.7.6.16), if any."""
+    def holders(self, keyword: str) -> list[Dataset]:
+        """Return the data sets that may state the attribute, the one that should first."""
+        return [*self._groups.get(_GROUPS.get(keyword, ""), ()), self.dataset]
+
+    def _items(self, keyword: str) -> list[Dataset]:
+        """Return the first frame's functional groups of this kind (PS3.3 C.7.6.16)."""
+        items = []
         for frames in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
             groups = self.sequence(self.dataset, frames)
-            found = self.sequence(groups[0], keyword) if groups else None
-            if found and found[0]:
-                return found[0]
-        return None
+            items += self.sequence(groups[0], keyword)[:1] if groups else []
+        return [item for item in items if item]
 
     def sequence(self, dataset: Dataset, keyword: str) -> list[Dataset]:
         try:
@@ -99,28 +102,33 @@ class Tags:
 
     def numbers(self, keyword: str) -> list[float]:
         """Return all values, NaN for what is not a number, [] if missing or empty."""
+        entries = self.entries(keyword, self.holder(keyword))
+        return [entry for entry in entries if entry is not None]
+
+    def entries(self, keyword: str, holder: Dataset) -> list[float | None]:
+        """Return the values of a holder, None for each that is empty, [] if all are."""
         try:
-            value = raw_value(self.holder(keyword), keyword)
+            value = raw_value(holder, keyword)
         except RefusedError:
             return [math.nan]
         values = list(value) if isinstance(value, (MultiValue, list)) else [value]
-        values = [one for one in values if one is not None and one != ""]
         if any(_has_comma(one) for one in values):
             self.warn(keyword, "it is read as a decimal point", fault="has a decimal comma")
-        return [_number(one) for one in values]
+        entries = [None if one is None or one == "" else _number(one) for one in values]
+        return entries if any(entry is not None for entry in entries) else []
 
-    def term(self, keyword: str, *, usual: str) -> str:
+    def term(self, keyword: str, *, usual: str, holder: Dataset | None = None) -> str:
         """Return the first defined term of the attribute, else the usual one."""
-        stated = self.code(keyword)
+        stated = self.code(keyword, holder)
         if stated in TERMS[keyword]:
             return stated
         if stated != "":
             self.warn(keyword, f"{usual} is assumed")
         return usual
 
-    def code(self, keyword: str) -> str | None:
+    def code(self, keyword: str, holder: Dataset | None = None) -> str | None:
         """Return the first code string, "" if missing or empty, None for anything else."""
-        holder = self.holder(keyword)
+        holder = self.holder(keyword) if holder is None else holder
         try:
             return code(holder, keyword).split("\\")[0] or (None if text(holder, keyword) else "")
         except RefusedError:

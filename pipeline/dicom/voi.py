@@ -5,16 +5,16 @@ leave windows of another number of bits, or of values before an offset: one that
 values is moved by an offset that explains it, or not applied. A human would turn the knob.
 """
 
-import math
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dicom.description import Description, Window
+from pipeline.dicom.description import Description
 from pipeline.dicom.grayscale import Values, Voi, after_modality, apply_voi
 from pipeline.dicom.lut import LookUpTable
+from pipeline.dicom.windows import Window, is_usable
 from pipeline.types import RangeRule
 from pipeline.value_range import ValueRange, robust_ends, used_range
 
@@ -146,7 +146,7 @@ def _clipped(values: Values, voi: Stated, description: Description) -> float | N
     They are shown neither in too few grey levels nor mostly black or white.
     """
     function = description.function
-    if isinstance(voi, Window) and not _is_usable(voi, function):
+    if isinstance(voi, Window) and not is_usable(voi, function):
         return None
     low, high = robust_ends(values)
     film = values[(values > low) & (values < high)]  # without the background and saturated parts
@@ -180,9 +180,3 @@ def _is_of_other_bits(voi: Stated, high: float, white: float, description: Descr
         return False
     top = after_modality(np.array(description.stored_range, np.float64), description).max()
     return bool(length > _WIDER * top or (_WIDER * length < high and white > _MOST_WHITE))
-
-
-def _is_usable(window: Window, function: str) -> bool:
-    """C.11.2.1.2.1: a linear window has a width of at least 1."""
-    least = 1 if function == "LINEAR" else 1e-9
-    return math.isfinite(window.centre) and window.width >= least

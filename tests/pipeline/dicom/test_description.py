@@ -10,7 +10,8 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian
 
-from pipeline.dicom.description import Description, Window, describe
+from pipeline.dicom.description import Description, describe
+from pipeline.dicom.windows import Window
 from pipeline.errors import RefusedError
 from tests.support.data.builders import make_dataset, make_lut, make_picture
 
@@ -134,6 +135,57 @@ def test_functional_groups_are_read_per_frame_first() -> None:
     assert (found.windows, found.function) == ((Window(2048, 1500),), "SIGMOID")
     assert (found.slope, found.intercept, found.pixel_aspect) == (2, -7, 2)
     assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("centres", "widths", "windows", "named"),
+    [
+        (["", 2048.0], [256.0, 4096.0], [(2048, 4096)], ["Window Center (0028,1050)"]),
+        ([128.0, 2048.0], ["", 4096.0], [(2048, 4096)], ["Window Width (0028,1051)"]),
+        (["", 2048.0], ["", 4096.0], [(2048, 4096)], ["Window Center", "Window Width"]),
+        ([2048.0, ""], [4096.0], [(2048, 4096)], ["Window Center", "Window Width"]),
+        ([2048.0], [4096.0, 256.0], [(2048, 4096)], ["Window Center"]),
+        ([128.0, 2048.0, 512.0], [256.0, 4096.0], [(128, 256), (2048, 4096)], ["Window Width"]),
+        ([2048.0], None, [], ["Window Width"]),
+        (["", ""], [""], [], []),
+    ],
+)
+def test_windows_without_centre_or_width_are_left_out(
+    centres: list[Any], widths: Any, windows: list[tuple[float, float]], named: list[str]
+) -> None:
+    texts = [values and [str(value) for value in values] for values in (centres, widths)]
+    found = described(WindowCenter=texts[0], WindowWidth=texts[1])
+    assert found.windows == tuple(Window(*window) for window in windows)
+    assert len(found.warnings) == len(named)
+    for warning, name in zip(found.warnings, named, strict=True):
+        assert warning.startswith(name)
+        assert warning.endswith(" lacks a value: windows without it are left out")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"WindowCenter": 2048, "WindowWidth": 0},
+        {"WindowCenter": 2048, "WindowWidth": 0, "VOILUTFunction": "SIGMOID"},
+        {"WindowCenter": 2048},
+        {"VOILUTFunction": "SIGMOID"},
+    ],
+    ids=str,
+)
+def test_window_outside_functional_groups_is_read_where_theirs_is_bad(bad: dict[str, Any]) -> None:
+    found = described(
+        WindowCenter=[5.0],
+        WindowWidth=[6.0],
+        PerFrameFunctionalGroupsSequence=groups(FrameVOILUTSequence=bad),
+    )
+    assert (found.windows, found.function) == ((Window(5, 6),), "LINEAR")
+    assert [one[:12] for one in found.warnings] == ["Window Width"] * ("WindowCenter" in bad)
+
+
+def test_windows_outside_functional_groups_stand_behind_theirs() -> None:
+    group = groups(FrameVOILUTSequence={"WindowCenter": 128, "WindowWidth": 256})
+    found = described(WindowCenter=[5.0], WindowWidth=[6.0], SharedFunctionalGroupsSequence=group)
+    assert (found.windows, found.warnings) == ((Window(128, 256), Window(5, 6)), ())
 
 
 def test_table_in_functional_groups_is_read() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from pipeline.dicom.padding import bounding_box, padding_mask
+from pipeline.dicom.padding import bounding_box, has_padding_value, padding_mask
 from tests.support.data.builders import make_picture
 
 TOP = 4095
@@ -116,3 +116,12 @@ def test_padding_is_what_steps_along_edges_reach_from_the_border(is_pad: NDArray
     film = np.where(is_pad, TOP, 0)
     film[~is_pad] += np.arange((~is_pad).sum()) % 2  # a film of some range
     np.testing.assert_array_equal(mask_of(film, TOP), expected)
+
+
+@pytest.mark.filterwarnings("error")
+def test_limits_may_be_beyond_what_floats_hold() -> None:
+    film = np.array([[-1e6, 5], [7, 9]], np.float32)
+    mask = has_padding_value(film, (-1e300, -1e5))
+    assert mask is not None
+    assert mask.tolist() == [[True, False], [False, False]]
+    assert has_padding_value(film, (1e300, 1e300)) is None
