@@ -18,6 +18,7 @@ class RunningService:
     broker_url: str  # contains the password; the file is readable by its owner only
     token_file: str  # of the API token for commands on this machine
     pid: int
+    handover: str = ""  # the folder for files of commands on this machine
 
 
 class AlreadyRunningError(Exception):

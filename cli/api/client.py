@@ -48,15 +48,19 @@ class Client:
         token: str,
         *,
         token_file: Path | None = None,
+        handover: str = "",
         patience_s: float = PATIENCE_S,
         disk_patience_s: float = DISK_PATIENCE_S,
     ) -> None:
-        """token_file: read instead of `token`, and again when the service refuses it."""
+        """token_file: read instead of `token`, and again when the service refuses it.
+
+        handover: the folder of a service on this machine for files; empty: they are sent.
+        """
         import httpx
 
         from cli.api.token_file import TokenFile
 
-        self.url = url.rstrip("/")
+        self.url, self.handover = url.rstrip("/"), handover
         self.on_wait: Callable[[str], None] = lambda _: None  # called once for each reason
         self._patience_s, self._disk_patience_s = patience_s, disk_patience_s
         self._reported: set[str] = set()
@@ -115,6 +119,14 @@ class Client:
         """Send whole declared files, by upload, in one request; return what became of each."""
         ids = ",".join(map(str, contents))
         answer = self._patch(f"uploads?ids={ids}", job_id, b"".join(contents.values()))
+        uploads: list[dict[str, Any]] = answer["uploads"]
+        return uploads
+
+    def hand_over(self, job_id: str, token: str, ids: Iterable[int]) -> list[dict[str, Any]]:
+        """Whole declared files, of which copies lie beside the file store; as `send_batch`."""
+        body = {"token": token, "ids": list(ids)}
+        path = f"{job_path(job_id)}/uploads/handed-over"
+        answer = self.request("POST", path, json=body, timeout=UPLOAD_TIMEOUT)
         uploads: list[dict[str, Any]] = answer["uploads"]
         return uploads
 
@@ -241,7 +253,8 @@ def connect() -> Client:
         service = running_service(settings.data_dir)
         if service is None:
             raise no_service(settings)
-        client = Client(service.url, token, token_file=None if token else Path(service.token_file))
+        file = None if token else Path(service.token_file)
+        client = Client(service.url, token, token_file=file, handover=service.handover)
     client.on_wait = lambda line: click.echo(line, err=True)
     return client
 

@@ -61,6 +61,7 @@ def start_service(
                 broker_url=broker.url,
                 token_file=str(local_token_path(settings.data_dir)),
                 pid=os.getpid(),
+                handover=str(settings.files_dir / "temporary"),
             )
             _wait_for(supervisor, lambda: _is_answering(service.url), "the portal")
             supervisor.log(f"the portal answers at {service.url}")

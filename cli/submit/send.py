@@ -7,14 +7,17 @@ their bytes. Large ones are sent in chunks, and resumed in the middle.
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cli.api.client import Client
 from cli.api.errors import CONFLICT, Refused, WrongOffsetError
 from cli.errors import Failed
 from cli.progress import Progress
+from cli.submit.handover import find_hand_over
 from cli.walk import Source
 from pipeline.checksum import sha256_of
 from pipeline.look_ahead import map_ahead
@@ -75,6 +78,7 @@ class Sender:
         self, client: Client, job_id: str, uploads: Iterable[Upload], progress: Progress
     ) -> None:
         self._client, self._job_id, self._progress = client, job_id, progress
+        self._hand_over = find_hand_over(client.handover)
         self._uploads = list(uploads)
         self._files = sum(upload.arrived for upload in self._uploads)
         self._bytes = sum(upload.received for upload in self._uploads)
@@ -116,11 +120,18 @@ class Sender:
             except FILE_ERRORS as error:
                 failures[upload.id] = _cause(error)
         if contents:
-            sent = self._client.send_batch(self._job_id, contents)
+            sent = self._deliver(contents)
             failures |= {one["id"]: CHANGED for one in sent if one["status"] == "wrong_sha256"}
         size = sum(upload.size - upload.received for upload in batch if upload.id in contents)
         self._count(files=len(batch), size=size)
         return failures
+
+    def _deliver(self, contents: Mapping[int, bytes]) -> list[dict[str, Any]]:
+        if self._hand_over is not None:
+            # Where there is no room for copies, the service says so when they are sent.
+            with suppress(OSError), self._hand_over.put(contents) as token:
+                return self._client.hand_over(self._job_id, token, contents)
+        return self._client.send_batch(self._job_id, contents)
 
     def _send_chunks(self, upload: Upload) -> None:
         try:

@@ -8,6 +8,7 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from models.base import now
+from models.files.handover import handed_over_path
 from models.learning.promotion import install_baseline
 from models.people.totp import code_at, derive_secret, step_at
 from models.tables.learning import Outcome
@@ -81,6 +82,13 @@ def jobs(walk: Walk, a_png: bytes) -> None:
     ids = {"ids": declared["uploads"][0]["id"]}
     walk(f"PATCH {JOB}/uploads", "files.received", job_id=other, query_string=ids, **sent)
     other = walk("POST /api/v1/jobs", "job.created", json={"name": "c"}).json["id"]
+    declared = walk(f"POST {JOB}/uploads", "files.declared", job_id=other, json=files).json
+    store, upload_id = walk.portal.context.store, declared["uploads"][0]["id"]
+    token = "0" * 32
+    handed_over_path(store.make_folder(store.temporary), token, upload_id).write_bytes(b"png")
+    taken = {"token": token, "ids": [upload_id]}
+    walk(f"POST {JOB}/uploads/handed-over", "files.received", job_id=other, json=taken)
+    other = walk("POST /api/v1/jobs", "job.created", json={"name": "d"}).json["id"]
     parts = {"files": [(io.BytesIO(a_png), "a/a.png")]}
     walk(f"POST {JOB}/files", "files.received", job_id=other, data=parts)
     walk(f"POST {JOB}/close", "job.closed", job_id=other, json={})

@@ -86,6 +86,11 @@ class BatchQuery(BaseModel):
     )
 
 
+class HandedOver(In):
+    token: str = Field(pattern=r"^[0-9a-f]{32}$", description="In the names of the files.")
+    ids: list[StrictInt] = Field(min_length=1, max_length=128, description="The uploads.")
+
+
 SentStatus = Literal["arrived", "arrived_before", "wrong_sha256"]
 
 

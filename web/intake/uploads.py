@@ -27,11 +27,13 @@ from web.http.errors import answer
 from web.http.forms import clean_file_name
 from web.http.limits import takes
 from web.intake.batch import take_batch
+from web.intake.handover import NotHandedOverError, take_handed_over
 from web.intake.pieces import MAX_PIECE_BYTES, PieceError, take_piece
 from web.intake.schemas import (
     BatchOut,
     BatchQuery,
     DeclaredFiles,
+    HandedOver,
     PieceOut,
     UploadOut,
     UploadsOut,
@@ -46,6 +48,7 @@ DECLARATION_BYTES = 8 * 2**20  # 1,000 of the longest paths that Linux has
 # The first is that of tus, an open protocol for resumable uploads.
 PIECES = ("application/offset+octet-stream", "application/octet-stream")
 LIST = "/api/v1/jobs/<job_id>/uploads"
+HANDED_OVER = "/api/v1/jobs/<job_id>/uploads/handed-over"
 ONE = "/api/v1/jobs/<job_id>/uploads/<int:upload_id>"
 
 
@@ -115,6 +118,31 @@ def send_batch(job_id: str, query_data: BatchQuery) -> BatchOut:
     except DiskFullError:
         record_upload(job_id)  # of the files that arrived before
         raise
+    if any(sent.status == "arrived" for sent in batch.uploads):
+        record_upload(job_id)
+    return batch
+
+
+@bp.post(HANDED_OVER)
+@bp.input(HandedOver)
+@bp.output(BatchOut)
+@bp.doc(responses=[409, 507])
+@needs(Role.OPERATOR)
+def hand_over(job_id: str, json_data: HandedOver) -> BatchOut:
+    """Take small declared files from the service's own machine.
+
+    For `overread submit` there: it has put copies beside the file store, under names that hold the
+    token. They are checked as if they had been sent.
+    """
+    with read_session() as session:
+        require_open(session, job_id)  # checked again with the rows
+        uploads = require_uploads(session, job_id=job_id, upload_ids=json_data.ids)
+    try:
+        batch = take_handed_over(
+            current_context(), job_id=job_id, uploads=uploads, token=json_data.token
+        )
+    except NotHandedOverError as error:
+        abort(422, str(error))
     if any(sent.status == "arrived" for sent in batch.uploads):
         record_upload(job_id)
     return batch

@@ -40,6 +40,7 @@ ROLES: dict[str, dict[str, Role | None]] = {
     "/api/v1/jobs/<job_id>/images": {"GET": VIEWER},
     "/api/v1/jobs/<job_id>/retry": {"POST": OPERATOR},
     "/api/v1/jobs/<job_id>/uploads": {"GET": VIEWER, "POST": OPERATOR, "PATCH": OPERATOR},
+    "/api/v1/jobs/<job_id>/uploads/handed-over": {"POST": OPERATOR},
     "/api/v1/jobs/<job_id>/uploads/<int:upload_id>": {"PATCH": OPERATOR},
     "/api/v1/labels": {"GET": VIEWER, "POST": READER},
     "/api/v1/labels/csv": {"POST": READER},
