@@ -27,6 +27,7 @@ from sqlalchemy import Connection, select, text
 from models.config.secrets import local_token_path
 from models.config.settings import Settings
 from models.counts import merge_counts
+from models.learning.labels import settle_everything
 from models.operations.upgrade import upgrade
 from models.session import open_database
 from models.tables.intake import ModelVersion
@@ -150,6 +151,7 @@ def fill_database(settings: Settings, *, studies: int) -> None:
                 report(f"rows of {rows.table}", partial(fill, connection, rows, studies=studies))
         with sessions.begin() as session:
             report("summaries", lambda: summarise_everything(session))
+            report("valid labels", lambda: settle_everything(session))
             merge_counts(session)
         if not settings.is_sqlite:  # as autovacuum does within the hour
             with sessions.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:

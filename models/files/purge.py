@@ -31,7 +31,14 @@ from models.intake.terms import forget_terms
 from models.intake.uploads import MISSING
 from models.session import Sessions
 from models.tables.intake import WAITING_STATES, Image, Job, Prediction, Study, Upload
-from models.tables.learning import Fingerprint, ImportedImage, Label, Night, SnapshotImage
+from models.tables.learning import (
+    Fingerprint,
+    ImportedImage,
+    Label,
+    Night,
+    SnapshotImage,
+    ValidLabel,
+)
 from models.worklist.summaries import summarise
 
 IMAGES_A_STEP = 500
@@ -163,6 +170,7 @@ def _forget_uploads(session: Session, hashes: Collection[str]) -> None:
         session, SnapshotImage.sha256, gone
     )
     _delete(session, Label, Label.sha256.in_(gone))
+    _delete(session, ValidLabel, ValidLabel.sha256.in_(gone))
     _delete(session, Fingerprint, Fingerprint.sha256.in_(gone))
 
 

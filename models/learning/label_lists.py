@@ -1,17 +1,23 @@
 """Lists and counts of labels."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import Row, Subquery, case, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.counts import count_by_value, kept_counts
 from models.intake.study_links import StudyLink, find_study_links
-from models.learning.labels import EffectiveLabel, effective, latest_labels
+from models.learning.labels import EffectiveLabel, latest_labels
 from models.learning.snapshots import SITE
 from models.query import Page, count_rows
-from models.tables.learning import ImportedDataset, ImportedImage, Label, LabelValue, Source
+from models.tables.learning import ImportedDataset, Label, LabelValue, Source, ValidLabel
+
+CONFLICT = ":conflict"  # end of a kept count's value
+_COLUMNS = [getattr(ValidLabel, field.name) for field in fields(EffectiveLabel)]
+# Not by another value than that of data sets, which no index finds.
+_READERS_OWN = Label.source.in_([one for one in Source if one != Source.DATASET])
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,15 @@ class ListedLabel:
     label: EffectiveLabel
     said: list[Label]
     link: StudyLink | None
+
+
+@dataclass(frozen=True)
+class LabelPage(Page[ListedLabel]):
+    has_more: bool
+
+    @property
+    def next_after(self) -> int | None:
+        return self.items[-1].label.label_id if self.has_more else None
 
 
 @dataclass(frozen=True)
@@ -54,62 +69,57 @@ class LabelCounts:
 
 
 def list_labels(
-    session: Session, *, only_conflicts: bool = False, page: int = 1, page_size: int = 100
-) -> Page[ListedLabel]:
-    """One entry for each blob, the latest added first."""
-    labels = effective().subquery()
-    chosen = [labels.c.is_conflict] if only_conflicts else []
-    # Counted in the same query, since finding the effective labels is most of its cost.
-    newest = select(labels, func.count().over()).where(*chosen).order_by(labels.c.label_id.desc())
-    rows = session.execute(newest.limit(page_size).offset((page - 1) * page_size)).all()
-    found = [EffectiveLabel(*row[:-1]) for row in rows]
+    session: Session,
+    *,
+    only_conflicts: bool = False,
+    after: int | None = None,
+    page: int = 1,
+    page_size: int = 100,
+) -> LabelPage:
+    """One entry for each blob, the latest added first: behind a label, else so many pages on."""
+    newest = select(*_COLUMNS).order_by(ValidLabel.label_id.desc()).limit(page_size + 1)
+    if only_conflicts:
+        newest = newest.where(ValidLabel.is_conflict.is_(True))
+    if after is not None:
+        newest = newest.where(ValidLabel.label_id < after)
+    rows = session.execute(newest.offset((page - 1) * page_size)).all()
+    found = [EffectiveLabel(*row) for row in rows[:page_size]]
     hashes = [label.sha256 for label in found]
     said, links = latest_labels(session, hashes), find_study_links(session, hashes)
     items = [ListedLabel(one, said[one.sha256], links.get(one.sha256)) for one in found]
-    return Page(items, page, page_size, total=rows[0][-1] if rows else 0)
+    counts = count_by_value(session, "labels")
+    total = sum(n for value, n in counts.items() if CONFLICT in value or not only_conflicts)
+    return LabelPage(items, page, page_size, total, has_more=len(rows) > page_size)
 
 
 def label_counts(session: Session, *, today: datetime, this_week: datetime) -> LabelCounts:
     """today, this_week: when they start."""
-    rows = _count_blobs(session)
-    by_origin: dict[str, dict[LabelValue, int]] = {SITE: {}}
-    for origin, value, count, _ in rows:
-        by_origin.setdefault(origin, {})[value] = count
+    names = dict(session.execute(select(ImportedDataset.id, ImportedDataset.name)).all())
+    by_origin: dict[str, Counter[str]] = {SITE: Counter()}
+    conflicts = 0
+    for (dataset_id, value), n in sorted(kept_counts(session, "labels").items()):
+        origin = names[int(dataset_id)] if dataset_id else SITE
+        by_origin.setdefault(origin, Counter())[value.removesuffix(CONFLICT)] += n
+        conflicts += n if value.endswith(CONFLICT) else 0
+    origins = [SITE, *sorted(set(by_origin) - {SITE})]
     return LabelCounts(
         origins=[
-            OriginCounts(origin, **{value: counts.get(value, 0) for value in LabelValue})
-            for origin, counts in by_origin.items()
+            OriginCounts(one, **{value: by_origin[one][value] for value in LabelValue})
+            for one in origins
         ],
-        conflicts=sum(conflicts for _, _, _, conflicts in rows),
+        conflicts=conflicts,
         today=_count_since(session, today),
         this_week=_count_since(session, this_week),
         readers=_readers(session),
     )
 
 
-def _count_blobs(session: Session) -> Sequence[Row[str, LabelValue, int, int]]:
-    labels, sets = effective().subquery(), _imported_sets()
-    origin = func.coalesce(sets.c.name, SITE)
-    conflicts = func.sum(case((labels.c.is_conflict, 1), else_=0))
-    counts = select(origin, labels.c.value, func.count(), conflicts)
-    counts = counts.outerjoin(sets, sets.c.sha256 == labels.c.sha256)
-    return session.execute(counts.group_by(origin, labels.c.value).order_by(origin)).all()
-
-
-def _imported_sets() -> Subquery:
-    """By SHA-256, the first data set that has it."""
-    first = func.min(ImportedImage.dataset_id).label("id")
-    firsts = select(ImportedImage.sha256, first).group_by(ImportedImage.sha256).subquery("firsts")
-    named = select(firsts.c.sha256, ImportedDataset.name)
-    return named.join(ImportedDataset, ImportedDataset.id == firsts.c.id).subquery("sets")
-
-
 def _count_since(session: Session, moment: datetime) -> int:
-    return count_rows(session, Label, Label.created_at >= moment, Label.source != Source.DATASET)
+    return count_rows(session, Label, Label.created_at >= moment, _READERS_OWN)
 
 
 def _readers(session: Session) -> list[ReaderCounts]:
     count = func.count().label("count")
     rows = select(Label.reader, count, func.max(Label.read_at)).group_by(Label.reader)
-    busiest = rows.where(Label.source != Source.DATASET).order_by(count.desc(), Label.reader)
+    busiest = rows.where(_READERS_OWN).order_by(count.desc(), Label.reader)
     return [ReaderCounts(*row) for row in session.execute(busiest)]

@@ -11,14 +11,14 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, case, func, insert, select, text
+from sqlalchemy import ColumnElement, Select, Subquery, case, delete, func, insert, select, text
 from sqlalchemy.orm import Session, joinedload
 
 from models.base import now
 from models.people.users import RANK
 from models.query import ROWS_A_FETCH, batches
 from models.tables.intake import Image
-from models.tables.learning import ImportedImage, Label, LabelValue, Source
+from models.tables.learning import ImportedImage, Label, LabelValue, Source, ValidLabel
 from models.tables.people import Role
 
 Matches = dict[str, set[str]]  # SHA-256s by what was asked for
@@ -61,7 +61,28 @@ def add_labels(session: Session, rows: Sequence[NewLabel], *, insist: bool = Fal
     # Two sessions that add the same label would both find it missing. SQLite has one writer.
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("LOCK TABLE label IN SHARE ROW EXCLUSIVE MODE"))
-    return sum(_add(session, some, insist=insist) for some in batches(rows))
+    added = sum(_add(session, some, insist=insist) for some in batches(rows))
+    for some in batches(sorted({row.sha256 for row in rows})):
+        _settle(session, Label.sha256.in_(some), ValidLabel.sha256.in_(some))
+    return added
+
+
+def settle_everything(session: Session) -> None:
+    """Make all rows of `valid_label` again, for a database to which nobody else writes."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("ANALYZE label, imported_image"))  # as for summaries of studies
+    _settle(session, Label.id.is_not(None), ValidLabel.label_id.is_not(None))
+
+
+def _settle(
+    session: Session, of_labels: ColumnElement[bool], of_valid: ColumnElement[bool]
+) -> None:
+    session.execute(delete(ValidLabel).where(of_valid).execution_options(synchronize_session=False))
+    right = effective(of_labels).subquery()
+    first = select(func.min(ImportedImage.dataset_id)).where(ImportedImage.sha256 == right.c.sha256)
+    columns = [field.name for field in fields(EffectiveLabel)]
+    rows = select(*(right.c[name] for name in columns), first.scalar_subquery())
+    session.execute(insert(ValidLabel).from_select([*columns, "dataset_id"], rows))
 
 
 def effective_labels(session: Session) -> dict[str, EffectiveLabel]:
@@ -86,9 +107,12 @@ def latest_labels(session: Session, sha256s: Collection[str]) -> dict[str, list[
     return found
 
 
-def effective() -> Select[*tuple[Any, ...]]:
-    """The query behind `effective_labels`, with the fields of EffectiveLabel in their order."""
-    latest, named = _latest(), _named_patients()
+def effective(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    """The query behind `effective_labels`, with the fields of EffectiveLabel in their order.
+
+    which: labels of some blobs, else all.
+    """
+    latest, named = _latest(*which), _named_patients(*which)
     readers_value = case((latest.c.role.is_not(None), latest.c.value))
     weight = (_rank(latest.c.role).desc(), latest.c.read_at.desc(), latest.c.id.desc())
     of_blob = latest.c.sha256
@@ -177,12 +201,12 @@ def _latest(*which: ColumnElement[bool]) -> Subquery:
     return select(*columns, number.label("number")).where(*which).subquery("latest")
 
 
-def _named_patients() -> Subquery:
+def _named_patients(*which: ColumnElement[bool]) -> Subquery:
     number = func.row_number().over(
         partition_by=Label.sha256, order_by=(Label.read_at.desc(), Label.id.desc())
     )
     rows = select(Label.sha256, Label.patient_hash, number.label("number"))
-    return rows.where(Label.patient_hash.is_not(None)).subquery("named")
+    return rows.where(Label.patient_hash.is_not(None), *which).subquery("named")
 
 
 def _rank(role: ColumnElement[Any]) -> ColumnElement[int]:

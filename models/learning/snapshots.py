@@ -13,16 +13,15 @@ from sqlalchemy.orm import Session, joinedload
 
 from models.base import now
 from models.intake.study_links import StudyLink, find_study_links
-from models.learning.labels import effective
 from models.query import Page, count_rows, insert_new, read_page, read_row_page
 from models.tables.intake import Image
 from models.tables.learning import (
     DatasetSnapshot,
-    ImportedImage,
     Label,
     LabelValue,
     Night,
     SnapshotImage,
+    ValidLabel,
 )
 from pipeline.types import Split
 
@@ -176,13 +175,15 @@ def last_trained_snapshot(session: Session) -> DatasetSnapshot | None:
 
 def new_label_count(session: Session) -> int:
     """Count the site images with a label that the last training did not use."""
-    counted = effective().subquery("counted")
-    is_of_site = exists().where(Image.sha256 == counted.c.sha256, Image.stored_sha256.is_not(None))
-    is_imported = exists().where(ImportedImage.sha256 == counted.c.sha256)
-    new = select(counted.c.label_id).where(counted.c.value.in_(LEARNABLE), is_of_site, ~is_imported)
+    is_of_site = exists().where(Image.sha256 == ValidLabel.sha256, Image.stored_sha256.is_not(None))
+    which = (ValidLabel.value.in_(LEARNABLE), ValidLabel.dataset_id.is_(None), is_of_site)
     last = last_trained_snapshot(session)
     if last is None:
-        return len(session.scalars(new).all())
-    seen = select(SnapshotImage.label_id).where(SnapshotImage.snapshot_id == last.id)
-    unseen = session.scalars(new.where(counted.c.label_id.not_in(seen))).all()
+        return count_rows(session, ValidLabel, *which)
+    is_seen = exists().where(
+        SnapshotImage.snapshot_id == last.id,
+        SnapshotImage.sha256 == ValidLabel.sha256,
+        SnapshotImage.label_id == ValidLabel.label_id,
+    )
+    unseen = session.scalars(select(ValidLabel.label_id).where(*which, ~is_seen)).all()
     return len(set(unseen) - set(last.report.get(LEFT_OUT, ())))

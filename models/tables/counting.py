@@ -50,7 +50,15 @@ UPLOADS = Counted(
     ("job_id", "arrived_at", "given_up_at"),
 )
 AUDIT = Counted("audit", "audit", "''", "{row}.action", ("action",))
-COUNTED = (STUDIES, IMAGES, UPLOADS, AUDIT)
+# By the imported set, if any: `pneumonia` or `pneumonia:conflict`.
+LABELS = Counted(
+    "valid_label",
+    "labels",
+    "coalesce(CAST({row}.dataset_id AS TEXT), '')",
+    "{row}.value || CASE WHEN {row}.is_conflict THEN ':conflict' ELSE '' END",
+    ("dataset_id", "value", "is_conflict"),
+)
+COUNTED = (STUDIES, IMAGES, UPLOADS, AUDIT, LABELS)
 
 
 def make_triggers(connection: Connection, counted: Counted) -> None:

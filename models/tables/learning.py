@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import IDS_ONCE, Base, now, text_enum
+from models.base import DERIVED, IDS_ONCE, Base, now, text_enum
 from models.lease import LeaseColumns
 from models.tables.intake import ModelVersion
 from models.tables.people import Role, User
@@ -54,7 +54,12 @@ class Label(Base):
     """
 
     __tablename__ = "label"
-    __table_args__ = (Index("ix_label_sha256_id", "sha256", "id"), IDS_ONCE)
+    __table_args__ = (
+        Index("ix_label_sha256_id", "sha256", "id"),
+        Index("ix_label_created_at_source", "created_at", "source"),
+        Index("ix_label_source_reader_read_at", "source", "reader", "read_at"),
+        IDS_ONCE,
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64))  # of an image or an imported image
@@ -70,6 +75,28 @@ class Label(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     user: Mapped[User] = relationship()
+
+
+class ValidLabel(Base):
+    """The label that counts for a file's bytes, kept with each new one; see
+    `models.learning.labels`. Derived: a backup leaves it out, a restore makes it again.
+    """
+
+    __tablename__ = "valid_label"
+    __table_args__ = (
+        Index("ix_valid_label_is_conflict_label_id", "is_conflict", "label_id"),
+        {"info": DERIVED},
+    )
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[LabelValue] = mapped_column(text_enum(LabelValue))
+    label_id: Mapped[int] = mapped_column(index=True)
+    patient_hash: Mapped[str | None] = mapped_column(String(64))
+    is_conflict: Mapped[bool]
+    reader: Mapped[str] = mapped_column(String(80))
+    role: Mapped[Role | None] = mapped_column(text_enum(Role))
+    read_at: Mapped[datetime]
+    dataset_id: Mapped[int | None]  # the first imported set that has it
 
 
 class ImportedDataset(Base):

@@ -8,7 +8,18 @@ shown, of any number of studies: `refresh_some` makes theirs again, some at a ti
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, delete, func, insert, literal, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from models.learning.promotion import production_version
@@ -47,6 +58,9 @@ def summarise_files(session: Session, sha256s: Collection[str]) -> None:
 
 def summarise_everything(session: Session) -> None:
     """For a database to which nobody else writes."""
+    if session.get_bind().dialect.name == "postgresql":
+        # Just filled, it would take all tables for tiny, and read whole ones for each row.
+        session.execute(text("ANALYZE image, prediction, study"))
     session.execute(delete(StudySummary).execution_options(synchronize_session=False))
     session.execute(_insert(Image.study_id.is_not(None)))
 

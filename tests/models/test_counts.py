@@ -1,5 +1,7 @@
 """Kept counts are right after each kind of change, whatever statement makes it."""
 
+from functools import partial
+
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
@@ -11,11 +13,14 @@ from models.counts import ImageCount, count_images, images_of_jobs, merge_counts
 from models.intake.claims import claim_images
 from models.intake.images import NewImage, add_images, cancel_waiting, record_failed
 from models.intake.uploads import Declared, arrive, declare, give_up, uploads_of_jobs
+from models.learning.labels import NewLabel, add_labels
 from models.tables.intake import Image, State
+from models.tables.learning import LabelValue, Source, ValidLabel
+from models.tables.people import Role
 from models.tables.worklist import KeptCount
 from pipeline.errors import Reason, RefusalCode
 from tests.support.data.counts import check_counts
-from tests.support.data.rows import a_job, some_images
+from tests.support.data.rows import a_job, a_user, some_images
 from tests.support.data.sites import Site
 from tests.support.servers.databases import both_databases
 
@@ -96,8 +101,15 @@ def test_audit_rows_are_counted_by_action(session: Session) -> None:
 @both_databases
 def test_a_purge_is_counted(site: Site) -> None:
     job, other = site.job(1, 2), site.job(2, 3)
+    with site.database.sessions.begin() as session:
+        hashes = [site.sha256(number) for number in (1, 2, 3)]
+        rita = a_user(session).id
+        said = partial(NewLabel, value=LabelValue.NORMAL, reader="rita", role=Role.READER)
+        labels = [said(one, user_id=rita, source=Source.PORTAL) for one in hashes]
+        add_labels(session, labels)
     site.purge(job)
     with site.database.sessions() as session:
         check_counts(session)
         assert images_of_jobs(session, [job])[job].total() == 0
         assert images_of_jobs(session, [other])[other].total() == 2
+        assert set(session.scalars(select(ValidLabel.sha256))) == set(hashes[1:])

@@ -52,7 +52,10 @@ class TableTakenOut(TakenOut):
 
 
 class LabelsQuery(Paging):
+    """after: the last page's `next_after`, instead of a page."""
+
     only_conflicts: bool = False
+    after: int | None = Field(None, ge=1, le=LARGEST)
 
 
 class SaidOut(Out):
@@ -77,9 +80,14 @@ class LabelOut(SaidOut):
 
 
 class LabelsOut(Out):
+    """next_after: the next page's `after`, which takes the same time for every page. next: the next
+    page's number, where a page was asked for by its number.
+    """
+
     labels: list[LabelOut]
     total: int
     next: int | None
+    next_after: int | None
 
 
 LabelSummaryOut = out_model(

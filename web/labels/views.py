@@ -83,8 +83,19 @@ def show_said(image_id: int) -> str:
 def index(query_data: LabelsQuery) -> LabelsOut:
     """List the valid label of each image and the labels of all readers, latest first."""
     with read_session() as session:
-        found = list_labels(session, **query_data.model_dump(), page_size=PAGE_SIZE)
-    return LabelsOut(labels=[_out(one) for one in found.items], total=found.total, next=found.next)
+        found = list_labels(
+            session,
+            only_conflicts=query_data.only_conflicts,
+            after=query_data.after,
+            page=1 if query_data.after else query_data.page,
+            page_size=PAGE_SIZE,
+        )
+    return LabelsOut(
+        labels=[_out(one) for one in found.items],
+        total=found.total,
+        next=None if query_data.after else found.next,
+        next_after=found.next_after,
+    )
 
 
 @bp.get("/api/v1/labels/summary")

@@ -1,6 +1,8 @@
 """Labels: the effective one, conflicts, repetition, lists and lookup."""
 
+import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +13,7 @@ from models.base import now
 from models.intake.study_links import StudyLink
 from models.learning.label_lists import OriginCounts, label_counts, list_labels
 from models.learning.labels import (
+    EffectiveLabel,
     NewLabel,
     add_labels,
     effective_labels,
@@ -22,8 +25,9 @@ from models.learning.labels import (
 )
 from models.query import count_rows
 from models.reading.studies import NewStudy, get_or_create_studies
-from models.tables.learning import Label, LabelValue, Source
+from models.tables.learning import Label, LabelValue, Source, ValidLabel
 from models.tables.people import Role
+from tests.support.data.counts import check_counts
 from tests.support.data.labelled import a_dataset, labels_of
 from tests.support.data.rows import a_hash, a_job, a_user, an_image
 from tests.support.servers.databases import Database, both_databases
@@ -211,11 +215,40 @@ def test_list_labels_and_label_counts(session: Session) -> None:
         a_hash("both"),
         a_hash("imported"),
     ]
-    (conflict,) = list_labels(session, only_conflicts=True).items
+    assert [page.next_after for page in pages] == [pages[0].items[1].label.label_id, None]
+    behind = list_labels(session, after=pages[0].next_after, page_size=2)
+    assert behind.items == pages[1].items
+    conflicts = list_labels(session, only_conflicts=True)
+    (conflict,) = conflicts.items
+    assert conflicts.total == 1
     assert [label.reader for label in conflict.said] == ["adam", "rita"]
     assert conflict.link == StudyLink(image.id, image.study_id or 0, "ward 3")
     assert pages[0].items[1].link is None
     assert list_labels(session, page=9).items == []
+
+
+@both_databases
+def test_valid_labels_are_kept_as_the_effective_ones(session: Session) -> None:
+    chance = random.Random(7)
+    a_dataset(session, "a set", {"sha256": a_hash("3")})
+    for _ in range(40):
+        rows = [
+            a_label(
+                session,
+                chance.choice(list(LabelValue)),
+                sha256=a_hash(str(chance.randrange(6))),
+                reader=chance.choice(["rita", "rolf", "adam"]),
+                role=chance.choice([None, *Role]),
+                minute=chance.randrange(20),
+                patient_hash=chance.choice([None, "p", "q"]),
+            )
+            for _ in range(chance.randrange(1, 3))
+        ]
+        add_labels(session, rows, insist=chance.random() < 0.5)
+        columns = [getattr(ValidLabel, field.name) for field in fields(EffectiveLabel)]
+        kept = {row.sha256: EffectiveLabel(*row) for row in session.execute(select(*columns))}
+        assert kept == effective_labels(session)
+    check_counts(session)
 
 
 def test_blobs_are_found_by_hash_image_sop_uid_and_file(session: Session) -> None:

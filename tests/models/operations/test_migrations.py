@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from models.base import Base
 from models.counts import count_images
+from models.learning.labels import settle_everything
 from models.operations.upgrade import migrate
 from models.worklist.order import Listing, count_studies
 from models.worklist.summaries import find_stale
@@ -302,3 +303,38 @@ def test_upgrade_from_0015_counts_what_is_there(engine: Engine) -> None:
     migrate(engine)
     with Session(engine) as session:
         check_counts(session)
+
+
+def test_upgrade_from_0016_settles_labels(engine: Engine) -> None:
+    """As the program does, and counts them."""
+    migrate(engine, "0016")
+    usual = {"source": "csv", "user_id": 1, "created_at": TIME, "read_at": TIME, "role": "reader"}
+    said = [
+        *(("aa", "normal", "rita", "reader"), ("aa", "pneumonia", "rolf", "reader")),
+        *(("aa", "unusable", "a set", None), ("bb", "normal", "ada", "admin")),
+        *(("bb", "pneumonia", "rolf", "viewer"), ("bb", "normal", "rolf", "viewer")),
+        *(("cc", "normal", "olga", "operator"), ("cc", "pneumonia", "rita", "reader")),
+        ("dd", "pneumonia", "a set", None),
+    ]
+    some = [
+        usual | {"id": key, "sha256": sha256, "value": value, "reader": reader, "role": role}
+        for key, (sha256, value, reader, role) in enumerate(said, start=1)
+    ]
+    some[0]["patient_hash"] = "p"
+    insert(engine, {"label": some})
+    migrate(engine)
+    query = "SELECT * FROM valid_label ORDER BY sha256"
+    made = rows(engine, query)
+    assert [row[:2] for row in made] == [
+        ("aa", "pneumonia"),
+        *(("bb", "normal"), ("cc", "normal"), ("dd", "pneumonia")),
+    ]
+    with Session(engine) as session:
+        check_counts(session)
+        settle_everything(session)
+        session.commit()
+    assert rows(engine, query) == made
+    downgrade(engine, "0016")
+    assert not inspect(engine).has_table("valid_label")
+    migrate(engine)
+    assert rows(engine, query) == made

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from models.counts import kept_counts
 from models.tables.intake import Audit, Image, Upload
+from models.tables.learning import ValidLabel
 from models.tables.worklist import StudySummary
 
 
@@ -29,4 +30,10 @@ def check_counts(session: Session) -> None:
             for scope, finding in session.execute(select(StudySummary.scope, StudySummary.finding))
         ),
     }
+    counted["labels"] = Counter(
+        (str(dataset_id or ""), f"{value}:conflict" if is_conflict else value)
+        for value, is_conflict, dataset_id in session.execute(
+            select(ValidLabel.value, ValidLabel.is_conflict, ValidLabel.dataset_id)
+        )
+    )
     assert {topic: kept_counts(session, topic) for topic in counted} == counted

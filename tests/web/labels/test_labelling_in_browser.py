@@ -48,7 +48,7 @@ def hash_of(portal: Portal, image: int) -> str:
 def test_keys_label_the_image_and_open_the_next_study(
     visit: Page, portal: Portal, address: str
 ) -> None:
-    visit.goto(f"{address}/studies/1?at=1")
+    visit.goto(f"{address}/studies/1")
     shown, state = visit.locator("#label-list"), visit.locator("#label-state")
     expect(shown).to_contain_text("No labels yet.")
     visit.evaluate("window.isTheSamePage = true")
@@ -65,7 +65,7 @@ def test_keys_label_the_image_and_open_the_next_study(
     visit.route("**/api/v1/labels", slowly)
     visit.locator("body").press("u")
     visit.locator("body").press("j")
-    visit.wait_for_url("**/studies/2?at=2")
+    visit.wait_for_url("**/studies/2")
     assert given(portal, 1) == ["unusable", "normal", "pneumonia"]
     visit.locator("body").press("p")
     expect(shown.locator(".label-now")).to_contain_text("Pneumonia")
@@ -80,7 +80,7 @@ def slowly(route: Route) -> None:
 def test_unsaved_label_is_reported_and_keeps_the_page(
     visit: Page, portal: Portal, address: str
 ) -> None:
-    visit.goto(f"{address}/studies/1?at=1")
+    visit.goto(f"{address}/studies/1")
     problem = '{"title": "not today", "status": 422}'
     answer = {"status": 422, "content_type": "application/problem+json", "body": problem}
     visit.route("**/api/v1/labels", lambda route: route.fulfill(**answer))
@@ -90,9 +90,9 @@ def test_unsaved_label_is_reported_and_keeps_the_page(
         "Not saved: not today Click again to leave without saving."
     )
     expect(visit.locator("#label-list")).to_contain_text("No labels yet.")
-    expect(visit).to_have_url(f"{address}/studies/1?at=1")
+    expect(visit).to_have_url(f"{address}/studies/1")
     visit.locator("body").press("j")
-    visit.wait_for_url("**/studies/2?at=2")
+    visit.wait_for_url("**/studies/2")
 
 
 def test_labels_page_imports_a_table(
