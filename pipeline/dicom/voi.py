@@ -31,6 +31,10 @@ _MOST_WHITE: Final = 0.35  # of the pixels
 _CLIPS_MUCH: Final = 0.05  # of the pixels
 _CLIPS_NOTHING: Final = 0.005
 _EXPLAINED: Final = 0.5  # of the pixels; an offset that lets a window clip more explains nothing
+# Text and frames are as bright as can be stored, and a gap parts them from the film's values.
+_TEXT: Final = (0.005, 0.5)  # of the pixels
+_FILM: Final = 0.25  # of the greatest value that can be stored
+_IN_GAP: Final = 0.0005  # of the pixels
 
 Stated = LookUpTable | Window
 
@@ -86,10 +90,28 @@ def range_voi(
         possible = float(table.entries.min()), float(table.entries.max())
         return used_range(outputs, stored=possible, counts=counts, is_inverse=is_inverse)
     stored = description.stored_range if description.keyword == "PixelData" else None
+    if stored and counts is not None:
+        is_film = _is_film(values, counts, stored[1])
+        values, counts = values[is_film], counts[is_film]
     is_turned = description.slope < 0
     found = used_range(values, stored=stored, counts=counts, is_inverse=is_inverse != is_turned)
     ends = after_modality(np.array([found.low, found.high], np.float64), description)
     return ValueRange(float(ends.min()), float(ends.max()), found.rule)
+
+
+def _is_film(
+    values: NDArray[Any], counts: NDArray[np.integer], greatest: float
+) -> NDArray[np.bool_]:
+    """Return bool (N), False for the values of text and frames if the film has none near them.
+
+    values, counts: (N). greatest: that can be stored.
+    """
+    is_low = values <= _FILM * greatest
+    total, low, text = counts.sum(), counts[is_low].sum(), counts[values == greatest].sum()
+    is_apart = total - low - text <= _IN_GAP * total
+    least, most = _TEXT
+    is_text = is_apart and least * total < text <= most * total
+    return is_low if is_text else np.ones_like(is_low)
 
 
 def _stated(description: Description) -> list[Stated]:

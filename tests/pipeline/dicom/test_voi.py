@@ -185,6 +185,29 @@ def test_used_range_stands_in_for_a_window(
     assert "values" in image.warnings[-1]
 
 
+@pytest.mark.parametrize("bright_pixels", [0, 1])
+@pytest.mark.parametrize("rows", [1, 3, 20])
+def test_text_and_frames_beyond_a_gap_do_not_count_for_the_range(
+    tmp_path: Path, rows: int, bright_pixels: int
+) -> None:
+    film = IMAGE.copy()
+    film[:rows] = 65535
+    film[rows, :bright_pixels] = 40000
+    image = decode(make_dicom(tmp_path / "x.dcm", film, bits_stored=16))
+    np.testing.assert_allclose(image.pixels[rows + 1 :], REFERENCE[rows + 1 :], atol=2e-3)
+    assert (image.pixels[:rows] == 1).all()
+    assert image.range_rule == RangeRule.BITS_USED
+    assert "0 to 4095" in image.warnings[0]
+
+
+@pytest.mark.parametrize("rows", [0, 20])
+def test_white_of_a_film_without_a_gap_counts_for_the_range(tmp_path: Path, rows: int) -> None:
+    film = np.minimum(REFERENCE**3 * 80000, 65535).astype(np.uint16)
+    film[:rows] = 65535
+    image = decode(make_dicom(tmp_path / "x.dcm", film, bits_stored=16))
+    assert (image.range_rule, image.warnings) == (RangeRule.BITS_STORED, ())
+
+
 @pytest.mark.parametrize("kind", ["Float", "DoubleFloat"])
 def test_floats_have_padding_of_their_own(tmp_path: Path, kind: str) -> None:
     film = np.pad(REFERENCE * 2000 + 3000, 20, constant_values=-1e6)
