@@ -6,11 +6,14 @@ shown, of any number of studies: `refresh_some` makes theirs again, some at a ti
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
     Select,
+    Table,
+    bindparam,
     case,
     delete,
     func,
@@ -44,7 +47,7 @@ def summarise(session: Session, study_ids: Collection[int]) -> None:
         session.execute(locked.with_for_update(key_share=True))
         old = delete(StudySummary).where(StudySummary.study_id.in_(some))
         session.execute(old.execution_options(synchronize_session=False))
-        session.execute(_insert(Image.study_id.in_(some)))
+        session.execute(_insert_some(), {"study_ids": some})
 
 
 def summarise_files(session: Session, sha256s: Collection[str]) -> None:
@@ -102,9 +105,15 @@ def _lock_basis(session: Session, operating_point: OperatingPoint) -> SummaryBas
     return basis
 
 
+@cache
+def _insert_some() -> Any:
+    """Building it takes longer than executing it for a few studies."""
+    return _insert(Image.study_id.in_(bindparam("study_ids", expanding=True)))
+
+
 def _insert(*which: ColumnElement[bool]) -> Any:
-    rows = insert(StudySummary).from_select(_COLUMNS, _summaries(*which))
-    return rows.execution_options(synchronize_session=False)
+    # Into the table, not the class, which would take all parameters for values of columns.
+    return insert(cast(Table, StudySummary.__table__)).from_select(_COLUMNS, _summaries(*which))
 
 
 def _summaries(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
