@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from models.learning.promotion import set_production
 from models.tables.intake import ModelVersion
 from tests.support.data.versions import a_card
@@ -95,6 +97,14 @@ def test_about_page_shows_a_card_of_format_2(portal: Portal) -> None:
         "0.987 0.977 to 0.997 –",
     ):
         assert expected in text, expected
+
+
+@pytest.mark.parametrize(("entries", "shown"), [({}, "float32"), ({"precision": "int8"}, "int8")])
+def test_about_page_names_the_precision(
+    portal: Portal, entries: dict[str, str], shown: str
+) -> None:
+    card = {**SECOND_FORMAT, "architecture": "MobileNetV2", **entries}
+    assert f"Network MobileNetV2, computed in {shown}" in about(portal, card)
 
 
 def test_about_page_shows_a_nearly_empty_card(portal: Portal) -> None:
