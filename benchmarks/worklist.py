@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, select, text
 
+from models.audit.log import chain_older
 from models.config.secrets import local_token_path
 from models.config.settings import Settings
 from models.counts import merge_counts
@@ -149,6 +150,7 @@ def fill_database(settings: Settings, *, studies: int) -> None:
             connection = session.connection()
             for rows in all_rows(user_id, version_id):
                 report(f"rows of {rows.table}", partial(fill, connection, rows, studies=studies))
+            report("the chain of the audit", lambda: chain_older(session))
         with sessions.begin() as session:
             report("summaries", lambda: summarise_everything(session))
             report("valid labels", lambda: settle_everything(session))

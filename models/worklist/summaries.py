@@ -73,11 +73,17 @@ def refresh_some(session: Session, *, operating_point: OperatingPoint, limit: in
     basis = _lock_basis(session, operating_point)
     if basis.after_study_id is None:
         return False
-    following = select(Study.id).where(Study.id > basis.after_study_id).order_by(Study.id)
-    ids = session.scalars(following.limit(limit)).all()
-    summarise(session, find_stale(session, ids))
-    basis.after_study_id = ids[-1] if len(ids) == limit else None
+    basis.after_study_id, _ = mend_some(session, after=basis.after_study_id, limit=limit)
     return basis.after_study_id is not None
+
+
+def mend_some(session: Session, *, after: int, limit: int) -> tuple[int | None, int]:
+    """The studies behind one: the last of them, None at the end, and how many were not right."""
+    following = select(Study.id).where(Study.id > after).order_by(Study.id)
+    ids = session.scalars(following.limit(limit)).all()
+    stale = find_stale(session, ids)
+    summarise(session, stale)
+    return (ids[-1] if len(ids) == limit else None), len(stale)
 
 
 def find_stale(session: Session, study_ids: Sequence[int]) -> set[int]:

@@ -3,13 +3,15 @@
 from functools import partial
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models.config.settings import Settings
 from models.context import AppContext
 from models.files.damage import list_damage
 from models.operations.seal_inputs import DONE
 from models.tables.intake import Image, State
+from models.tables.worklist import StudySummary
+from models.worklist.summaries import find_stale
 from tests.support.data.damage import flip_a_bit
 from tests.support.data.kept import fill_history
 from tests.support.servers.command import run_on
@@ -27,6 +29,20 @@ def test_verify_prints_what_is_intact(context: AppContext) -> None:
         (["network", "inputs"], "5", "0"),
         (["model", "versions"], "2", "0"),
     ]
+
+
+def test_verify_mends_entries_of_the_work_list(context: AppContext) -> None:
+    fill_history(context)
+    assert "mended" not in run_on(context.settings, "verify").output
+    with context.sessions.begin() as session:
+        session.execute(update(StudySummary).values(score=0.123))
+        studies = list(session.scalars(select(StudySummary.study_id).distinct()))
+        assert find_stale(session, studies) == set(studies)
+    done = run_on(context.settings, "verify")
+    assert f"mended entries of the work list: {len(studies)}" in done.output
+    assert done.exit_code == 0
+    with context.sessions() as session:
+        assert find_stale(session, studies) == set()
 
 
 def test_verify_names_damaged_files_their_images_and_what_to_do(context: AppContext) -> None:

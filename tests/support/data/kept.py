@@ -19,6 +19,7 @@ from models.tables import learning as learning_tables  # noqa: F401  adds its ta
 from models.tables.intake import Image, State, Study, Upload
 from models.tables.learning import Label
 from models.tables.people import Lockout
+from models.worklist.summaries import summarise
 from pipeline.types import Split
 from tests.support.data.labelled import NORMAL, PNEUMONIA, Archive
 from tests.support.data.nights import a_night, a_trained_version
@@ -84,6 +85,9 @@ def an_image_in(
             image.study_id = get_or_create_studies(session, [new])[new.study_hash]
             image.stored_sha256 = context.store.put_bytes(f"picture {number}".encode()).sha256
         session.add(image)
+        session.flush()
+        if image.study_id is not None:
+            summarise(session, [image.study_id])
         if version_id is not None:
             answers = {upload.sha256: a_prediction(warnings=("dark",))}
             add_predictions(session, answers, model_version_id=version_id, engine="a test")
