@@ -17,11 +17,15 @@ from models.files.store import FileStore
 from models.learning.promotion import set_production
 from models.learning.versions import register_version
 from models.reading.predictions import get_prediction, read_heatmap
+from models.reading.studies import list_studies
 from models.tables.intake import Image, ModelVersion, Prediction, State
+from models.worklist.order import Listing
+from models.worklist.summaries import find_stale
 from pipeline.errors import NetworkFolderError, RefusalCode
 from pipeline.inference.predictor import Predictor
 from pipeline.types import PREPROCESSING
 from pipeline.types import Prediction as PipelinePrediction
+from tests.support.data.counts import check_counts
 from tests.support.data.rows import a_job, a_version, an_image, images_in, with_settings
 from tests.support.data.uploads import a_dicom, a_png, files_in, put_inputs
 from tests.support.data.versions import make_version
@@ -56,6 +60,26 @@ def predict_all(context: AppContext, live: LivePredictor) -> list[Image]:
 def predictions(context: AppContext) -> list[Prediction]:
     with context.sessions() as session:
         return list(session.scalars(select(Prediction).order_by(Prediction.id)))
+
+
+@both_databases
+def test_work_list_follows_what_workers_record(
+    context: AppContext, ingest: Ingest, live: LivePredictor
+) -> None:
+    ingest({"a/1.png": a_png(seed=1), "a/2.png": a_png(seed=2), "b/1.png": a_png(seed=3)})
+    with context.sessions() as session:
+        page = list_studies(session, Listing(order="label"), operating_point="balanced")
+        assert [(study.label, study.images, study.predicted) for study in page.items] == [
+            ("b", 1, 0),
+            ("a", 2, 0),
+        ]
+        assert page.total == 2
+    predict_all(context, live)
+    with context.sessions() as session:
+        page = list_studies(session, Listing(), operating_point="balanced")
+        assert {study.label: study.predicted for study in page.items} == {"a": 2, "b": 1}
+        assert find_stale(session, [study.id for study in page.items]) == set()
+        check_counts(session)
 
 
 def test_predict_records_the_networks_results(context: AppContext, live: LivePredictor) -> None:
