@@ -263,10 +263,10 @@ def _lines(service: Service, job: str = "") -> list[Line]:
     return [line for line in lines if not job or job in (line.get("job"), *line.get("jobs", ()))]
 
 
-def test_job_id_is_logged_by_every_process(service: Service, job: str) -> None:
+def test_job_id_is_logged_by_every_process_that_works_on_it(service: Service, job: str) -> None:
     loggers = {("portal", "web.http.request_log"), ("portal", "worker.enqueue")}
-    loggers |= {("ingest", f"worker.{name}") for name in ("app", "chunks", "enqueue")}
-    loggers |= {("predict", f"worker.{name}") for name in ("app", "chunks")}
+    # It predicts in the same step.
+    loggers |= {("ingest", f"worker.{name}") for name in ("app", "chunks")}
 
     def seen() -> set[tuple[str, str]]:
         return {(line["process"], line["logger"]) for line in _lines(service, job)}
