@@ -18,7 +18,7 @@ from worker.enqueue import nudge_ingest, nudge_predict, nudge_reread, nudge_trai
 log = logging.getLogger(__name__)
 
 STUDIES_A_STEP = 500
-REFRESH_S = 10.0
+REFRESH_S = 2.0  # of the 10 s between two sweeps: the worker has images to read, too
 
 
 def sweep(context: AppContext) -> None:
