@@ -15,6 +15,8 @@ import numpy as np, worker.tasks
 from pipeline.inference.predictor import Predictor
 Predictor.open().predict(np.zeros((1, 224, 224), np.uint8))
 """
+SUBMITTING = "import cli.submit.submit, cli.settings"
+READING_FILES = "import cli.predict.predict, cli.predict.reader, cli.settings, worker.decoders"
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -35,6 +37,8 @@ def loaded_by(statement: str) -> set[str]:
         (PREDICTED, (*TENSORFLOW, *DECODERS, "openvino_telemetry.main")),
         ("import worker.tasks, worker.ingest", (*TENSORFLOW, "openvino")),
         ("import cli.learn.evaluate", TENSORFLOW),
+        (SUBMITTING, ("numpy", "sqlalchemy", "httpx", "rich")),
+        (READING_FILES, (*TENSORFLOW, *DECODERS, "openvino", "sqlalchemy", "celery", "httpx")),
         ("import cli.service.start", ("sqlalchemy", "alembic", "celery", "numpy", "httpx")),
     ],
 )
