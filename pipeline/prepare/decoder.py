@@ -56,7 +56,7 @@ class DecoderSettings:
     timeout_s: float
     key: bytes | None = None
     program: str = "pipeline.prepare.process"
-    files: int = 2048  # a start takes 0.35 s of CPU time, a film 5 ms
+    files: int = 512  # a start takes 0.35 s of CPU time, a film 5 ms
 
 
 class Decoder:
