@@ -94,6 +94,7 @@ def all_rows(user_id: int, version_id: int) -> list[Rows]:
                     **probability,
                 },
                 **{"operating_point": "'balanced'", "finding": finding, "unfamiliarity": "0.1"},
+                **{"reason": "CASE WHEN i % 50 = 0 THEN 'unlike a radiograph' END"},
                 **{"warnings": "'[]'", "heatmap": "{blob}", "heatmap_rows": "7"},
                 **{"heatmap_columns": "7", "heatmap_peak": "1", "engine": "'none'"},
                 **{"created_at": "{moment}"},
