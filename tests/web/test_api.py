@@ -81,6 +81,28 @@ def test_study_equals_its_entry_in_the_list(portal: Portal, job: str) -> None:
     assert shown["summary"]["temperature"] == 1.5
 
 
+def test_studies_are_listed_by_page_or_behind_a_study(
+    portal: Portal, a_png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.reading.studies.API_PAGE_SIZE", 2)
+    for number in range(3):
+        portal.send(portal.new_job(), (f"{number}/a.png", a_png + b"%d" % number))
+        portal.read_all(probability=0.9 - number / 10)
+    client = portal.program()
+
+    def listed(query: str) -> tuple[Any, ...]:
+        answer = client.get(f"/api/v1/studies?{query}").json
+        ids = [study["id"] for study in answer["studies"]]
+        return ids, answer["total"], answer["next"], answer["next_after"]
+
+    assert listed("") == ([1, 2], 3, 2, 2)
+    assert listed("page=2") == ([3], 3, None, None)
+    assert listed("after=2") == ([3], 3, None, None)
+    assert listed("after=1") == ([2, 3], 3, None, None)
+    assert client.get("/api/v1/studies?after=0").status_code == 422
+    assert client.get("/api/v1/studies?before=2").status_code == 422, "for pages only"
+
+
 def decoded(answer: Any) -> PILImage.Image:
     return PILImage.open(io.BytesIO(answer.data))
 
