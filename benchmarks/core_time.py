@@ -17,8 +17,12 @@ STAGES: Final = {
     "ingest@": "ingest",
     "pipeline.prepare.process": "decoders",
     "predict@": "predict",
+    "train@": "train",
+    "worker.beat": "beat",
+    "valkey-server": "broker",
 }
-REST: Final = "broker, beat, training worker, supervisor"
+SUPERVISOR: Final = "supervisor"
+HAVE_DECODERS: Final = ("portal", "ingest")  # which are replaced after so many files
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,10 @@ def core_s_by_stage(service_pid: int) -> dict[str, float]:
             command, times = " ".join(process.cmdline()), process.cpu_times()
         except psutil.NoSuchProcess:
             continue
-        stage = next((name for part, name in STAGES.items() if part in command), REST)
+        stage = next((name for part, name in STAGES.items() if part in command), SUPERVISOR)
         stages[stage] += times.user + times.system
-        stages["decoders" if stage == "ingest" else stage] += (
-            times.children_user + times.children_system
-        )
+        ended = "decoders" if stage in HAVE_DECODERS else stage
+        stages[ended] += times.children_user + times.children_system
     return stages
 
 
