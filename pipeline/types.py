@@ -14,8 +14,11 @@ Precision = Literal["float32", "int8"]  # of the compiled network
 LABELS: Final[dict[str, int]] = {"normal": 0, "pneumonia": 1}  # as the network learns them
 
 # Version of the preprocessing, part of the names of stored network inputs: raise it whenever the
-# same file would give other bytes.
-PREPROCESSING: Final = "1"
+# same file would give other bytes. 2: JPEG 2000 is decoded at a lower resolution.
+PREPROCESSING: Final = "2"
+# Those whose inputs stand for each other: a version that was trained with one reads the others.
+# They differ by a fifth of a grey level for JPEG 2000, and are equal for all other files.
+EQUIVALENT_PREPROCESSINGS: Final = (PREPROCESSING, "1")
 NETWORK_INPUT_SIDE: Final = 224  # pixels
 # Activation in logits that is drawn at full strength in every image, so that two can be compared.
 # Peaks of images predicted pneumonia: median 0.9 for children and 0.5 for adults, at least 0.12; of
@@ -72,6 +75,8 @@ class DecodedImage:
     range_rule: which rule gave the range of the levels.
     pixel_aspect: height of a pixel over its width.
     unknown_terms: code strings that are in no table, by keyword. They may be names.
+    sampling: n where a pixel is that of the place of every nth one in a row and column of the
+        file, as in lower resolutions of JPEG 2000; 1 where it is that of an area.
     """
 
     levels: GreyPixels
@@ -83,6 +88,7 @@ class DecodedImage:
     range_rule: RangeRule = RangeRule.BITS_STORED
     pixel_aspect: float = 1.0
     unknown_terms: Mapping[str, str] = field(default_factory=dict)
+    sampling: int = 1
 
     @property
     def pixels(self) -> NDArray[np.float32]:

@@ -30,6 +30,7 @@ from models.files.seal import open_sealed, seal
 from pipeline.atomic_file import FileGroup, file_group, make_folder
 from pipeline.checksum import BLOCK, copy_hashed, sha256_of
 from pipeline.errors import DamagedFileError
+from pipeline.types import EQUIVALENT_PREPROCESSINGS
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +140,8 @@ class FileStore:
             return []
 
     def has_network_input(self, sha256: str, preprocessing: str) -> bool:
-        return self._input_path(sha256, preprocessing).exists()
+        """Whether there is one of this preprocessing, or of an equivalent one."""
+        return self._input_path(sha256, self._made_by(sha256, preprocessing)).exists()
 
     def renew_network_input(self, sha256: str, preprocessing: str) -> bool:
         """Whether it is there and intact. Renews its age, for a row that is about to be written."""
@@ -147,16 +149,18 @@ class FileStore:
             self.network_input(sha256, preprocessing)
         except (OSError, DamagedFileError):  # also a bad sector
             return False
-        return _renew(self._input_path(sha256, preprocessing))
+        return _renew(self._input_path(sha256, self._made_by(sha256, preprocessing)))
 
     def discard_network_input(self, sha256: str, preprocessing: str) -> None:
         """So that it is made again. While a backup is made it stays, and is written over."""
         with deleting(self.root) as may_delete:
             if may_delete:
-                self._input_path(sha256, preprocessing).unlink(missing_ok=True)
+                made_by = self._made_by(sha256, preprocessing)
+                self._input_path(sha256, made_by).unlink(missing_ok=True)
 
     def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
         """uint8 (224, 224). Discards a damaged one. Raises FileNotFoundError, DamagedFileError."""
+        preprocessing = self._made_by(sha256, preprocessing)
         content = self._input_path(sha256, preprocessing).read_bytes()
         try:
             return open_sealed(content, sha256=sha256, preprocessing=preprocessing)
@@ -174,6 +178,14 @@ class FileStore:
     def paths(self, area: Area, sha256: str) -> list[Path]:
         """Where a file would be; network inputs, of every preprocessing."""
         return [folder / sha256[:2] / sha256 for folder in self.folders(area)]
+
+    def _made_by(self, sha256: str, preprocessing: str) -> str:
+        """Return the preprocessing asked for, or an equivalent one if only its input is there."""
+        same = EQUIVALENT_PREPROCESSINGS if preprocessing in EQUIVALENT_PREPROCESSINGS else ()
+        any_of = (preprocessing, *same)
+        # Also one that cannot be read, which is to be found and discarded.
+        found = (one for one in any_of if os.path.lexists(self._input_path(sha256, one)))
+        return next(found, preprocessing)
 
     def _input_path(self, sha256: str, preprocessing: str) -> Path:
         return Path(f"{self.root}/inputs/{preprocessing}/{sha256[:2]}/{sha256}")

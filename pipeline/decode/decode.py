@@ -13,9 +13,9 @@ def decode(
 ) -> DecodedImage:
     """Decode the file's first image; its format is judged by its content.
 
-    minimum_size: a JPEG may be returned at reduced scale, with at least this many pixels to a
-    side; other formats are returned whole. Raises RefusedError if the file is damaged,
-    unsupported, beyond `limits`, or not a frontal chest radiograph by its tags.
+    minimum_size: a JPEG, or JPEG 2000 in DICOM, may be returned at reduced scale, with at least
+    this many pixels to a side; others are returned whole. Raises RefusedError if the file is
+    damaged, unsupported, beyond `limits`, or not a frontal chest radiograph by its tags.
     """
     return decode_content(read_content(path, limits), limits=limits, minimum_size=minimum_size)
 
@@ -30,7 +30,9 @@ def decode_content(
         from pipeline.dicom.dataset import read_dicom
         from pipeline.dicom.image import decode_dataset
 
-        return check_image(decode_dataset(read_dicom(content, limits), limits)[0], limits)
+        dataset = read_dicom(content, limits)
+        image, _ = decode_dataset(dataset, limits, minimum_size=minimum_size)
+        return check_image(image, limits)
     if media_type == JPEG:
         from pipeline.decode.jpeg import decode_jpeg
 

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from pipeline.dicom.attributes import kept_tags
 from pipeline.dicom.description import Description, describe
-from pipeline.dicom.encoding.codecs import decode_frame
+from pipeline.dicom.encoding.codecs import decode_frame, decode_reduced
 from pipeline.dicom.encoding.layout import settle_layout
 from pipeline.dicom.frontal import burned_in_warnings, read_tags
 from pipeline.dicom.grayscale import Voi, grey_levels
@@ -40,22 +40,28 @@ class _Grey:
 class FirstFrame:
     """What reading and de-identification share, so that the frame is decoded once.
 
-    samples: as of `decode_frame`. description: as the samples are, which tags may contradict.
+    samples: as of `decode_reduced`. description: as the samples are, which tags may contradict.
     """
 
     samples: NDArray[Any]
     description: Description
+    halvings: int = 0
 
 
 def decode_dataset(
-    dataset: Dataset, limits: Limits, local_terms: LocalTerms = NO_LOCAL_TERMS
+    dataset: Dataset,
+    limits: Limits,
+    local_terms: LocalTerms = NO_LOCAL_TERMS,
+    *,
+    minimum_size: int | None = None,
 ) -> tuple[DecodedImage, FirstFrame]:
     """Decode the first frame of a data set whose tags do not contradict a frontal chest image.
 
-    Raises RefusedError; the tags are checked first, since that is cheap.
+    minimum_size: JPEG 2000 may be decoded at a lower resolution, with at least this many pixels to
+    a side. Raises RefusedError; the tags are checked first, since that is cheap.
     """
     reading = read_tags(dataset, local_terms)
-    first = first_frame(dataset, limits)
+    first = first_frame(dataset, limits, minimum_size=minimum_size)
     description, frame = first.description, as_rgb(first.samples, first.description)
     check_not_blank(frame)  # before more memory is used: decompression bombs are blank
     grey = _grey_image(frame, description)
@@ -64,26 +70,29 @@ def decode_dataset(
         warnings.append(f"first of {description.frames} frames read")
     if grey.voi:
         warnings += voi_warnings(grey.voi, description)
-    rows, columns = frame.shape[:2]
     image = DecodedImage(
         grey.pixels,
-        rows,
-        columns,
+        description.rows,
+        description.columns,
         frames=description.frames,
         tags=kept_tags(dataset),
         warnings=tuple(warnings),
         range_rule=rule_of(grey.voi) if grey.voi else RangeRule.BITS_STORED,
         pixel_aspect=description.pixel_aspect,
         unknown_terms=reading.unknown_terms,
+        sampling=2**first.halvings,
     )
     return image, first
 
 
-def first_frame(dataset: Dataset, limits: Limits) -> FirstFrame:
+def first_frame(dataset: Dataset, limits: Limits, *, minimum_size: int | None = None) -> FirstFrame:
     """Decode the first frame of any image. Raises RefusedError."""
     description = settle_layout(dataset, describe(dataset), limits)
-    samples = decode_frame(dataset, description, 0)
-    return FirstFrame(samples, with_value_bits(samples, description))
+    if minimum_size is None:
+        samples, halvings = decode_frame(dataset, description, 0), 0
+    else:
+        samples, halvings = decode_reduced(dataset, description, minimum_size)
+    return FirstFrame(samples, with_value_bits(samples, description), halvings)
 
 
 def _grey_image(frame: NDArray[Any], description: Description) -> _Grey:

@@ -21,6 +21,7 @@ class CodeStream:
     """What a code stream says of its samples: SIZ and COD, A.5.1 and A.6.1.
 
     has_colour_transform: decoders undo it and return RGB (annex G). is_high_throughput: HTJ2K.
+    levels: how many lower resolutions it has, each of half the sides.
     """
 
     rows: int
@@ -30,15 +31,17 @@ class CodeStream:
     is_signed: bool
     has_colour_transform: bool
     is_high_throughput: bool
+    levels: int
 
 
 def read_code_stream(content: bytes) -> CodeStream:
     """Read the main header. Raises RefusedError."""
-    stream = _codestream(content)
+    stream = code_stream_of(content)
     if _marker(stream, 0) != _SOC or _marker(stream, 2) != _SIZ or len(stream) < 43:
         raise damaged(_DAMAGED)
     main = (one for one in _header(stream, 2) if one.marker == _COD)
-    transforms = next((_number(stream, one.start + 8, 1) for one in main), 0)
+    coding = next((stream[one.start + 8 : one.start + 10] for one in main), b"")
+    transforms, levels = (*coding, 0, 0)[:2]
     right, bottom, left, top = (_number(stream, at, 4) for at in (8, 12, 16, 20))
     return CodeStream(
         rows=bottom - top,
@@ -48,6 +51,7 @@ def read_code_stream(content: bytes) -> CodeStream:
         is_signed=stream[42] >= 0x80,
         has_colour_transform=transforms != 0,
         is_high_throughput=bool(_number(stream, 6, 2) & 0x4000),  # T.814 A.2
+        levels=levels,
     )
 
 
@@ -62,7 +66,7 @@ def trim_jpeg_2000(content: bytes) -> bytes:
     A file format around it (T.800 annex I) is dropped with its boxes. Raises RefusedError if
     the stream is damaged or cut short; only its end marker may be missing.
     """
-    stream = _codestream(content)
+    stream = code_stream_of(content)
     if _marker(stream, 0) != _SOC:
         raise damaged(_DAMAGED)
     position = 2
@@ -136,7 +140,7 @@ def _number(stream: bytes | bytearray, position: int, size: int) -> int:
     return int.from_bytes(stream[position : position + size], "big")
 
 
-def _codestream(content: bytes) -> bytes:
+def code_stream_of(content: bytes) -> bytes:
     """Return the body of the box `jp2c`, or `content` itself if it is a bare code stream."""
     if not content.startswith(_CONTAINER):
         return content

@@ -27,11 +27,22 @@ def network_input(image: DecodedImage) -> NDArray[np.uint8]:
     images: cropping would lose the edges of the lungs, and the network has not learned padding.
     The triangle filter spans all source pixels (antialiased); then JPEG, as in training.
     """
-    source = Image.fromarray(np.ascontiguousarray(image.pixels, np.float32))
-    small = source.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    small = _resized(image)
     levels: NDArray[np.uint8] = np.rint(np.clip(np.asarray(small), 0, 1) * 255).astype(np.uint8)
     jpeg = BytesIO()
     Image.fromarray(levels).save(jpeg, "JPEG", quality=JPEG_QUALITY)
     # As Pillow decodes, in half of the time.
     decoded: NDArray[np.uint8] = decode_jpeg(jpeg.getvalue(), colorspace="GRAY")
     return decoded[..., 0]
+
+
+def _resized(image: DecodedImage) -> Image.Image:
+    pixels, size, filter_ = image.pixels, (SIDE, SIDE), Image.Resampling.BILINEAR
+    if image.sampling == 1:
+        return Image.fromarray(pixels).resize(size, filter_, reducing_gap=2.0)
+    # The first pixel is the film's first, not the mean of those around: what is resized begins as
+    # far behind its corner as a mean would lie, and ends behind the last pixel.
+    begin = (1 - 1 / image.sampling) / 2
+    end = image.columns / image.sampling + begin, image.rows / image.sampling + begin
+    padded = np.pad(pixels, ((0, 1), (0, 1)), mode="edge")
+    return Image.fromarray(padded).resize(size, filter_, box=(begin, begin, *end))

@@ -38,7 +38,7 @@ def prepare_content(
     stored = None
     if media_type == DICOM:
         dataset = read_dicom(content, limits)  # parsed once for both purposes
-        image, first = decode_dataset(dataset, limits, local_terms)
+        image, first = decode_dataset(dataset, limits, local_terms, minimum_size=DECODED_SIZE)
         prepared = _prepared(check_image(image, limits))
         del image  # its pixels are not needed any more
         if pseudonyms:

@@ -11,7 +11,7 @@ from models.learning.datasets import add_fingerprints, known_fingerprints
 from models.query import batches
 from pipeline.evaluation.fingerprint import Fingerprint, fingerprints
 from pipeline.evaluation.leakage import CheckedImage, Leak, find_leaks
-from pipeline.types import PREPROCESSING
+from pipeline.types import EQUIVALENT_PREPROCESSINGS, PREPROCESSING
 from worker.night.inputs import read_inputs
 from worker.night.membership import Candidate
 
@@ -24,7 +24,9 @@ def _stored_fingerprints(context: AppContext, sha256s: Sequence[str]) -> dict[st
     Raises MissingInputError.
     """
     with context.sessions() as session:
-        rows = known_fingerprints(session, sha256s, preprocessing=PREPROCESSING)
+        rows: dict[str, tuple[str, str]] = {}
+        for one in EQUIVALENT_PREPROCESSINGS:
+            rows = known_fingerprints(session, sha256s, preprocessing=one) | rows
     known = {sha256: Fingerprint(*row) for sha256, row in rows.items()}
     missing = [sha256 for sha256 in dict.fromkeys(sha256s) if sha256 not in known]
     for batch in batches(missing, BATCH):

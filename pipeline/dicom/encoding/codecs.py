@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +17,16 @@ from pydicom.uid import JPEG2000, RLELossless
 from rle.utils import decode_pixel_data
 
 from pipeline.dicom.description import Description
-from pipeline.dicom.encoding.fragments import encoded_frame, is_jpeg_stream
+from pipeline.dicom.encoding.fragments import (
+    encoded_frame,
+    is_jpeg_2000_stream,
+    is_jpeg_stream,
+)
 from pipeline.dicom.encoding.syntaxes import syntax_name
 from pipeline.errors import damaged, too_large, unsupported
 from pipeline.files.jpeg import FrameHeader, frame_header
 from pipeline.files.jpeg2000 import CodeStream, read_code_stream
+from pipeline.files.jpeg2000_reduced import most_halvings, read_reduced
 from pipeline.files.jpeg_samples import decode_by_gdcm, read_jpeg_samples
 
 Decoder = Callable[[bytes], NDArray[Any]]
@@ -37,6 +43,35 @@ def decode_frame(dataset: Dataset, description: Description, index: int) -> NDAr
         return decode_stream(encoded_frame(dataset, description, index), description)
     element = dataset[description.keyword]
     return _decode_native(element.value, description, index, vr=element.VR)
+
+
+def decode_reduced(
+    dataset: Dataset, description: Description, minimum_size: int
+) -> tuple[NDArray[Any], int]:
+    """Return the samples of a single frame, and how often its sides are halved.
+
+    JPEG 2000 is decoded at a lower resolution of at least `minimum_size`, see `read_reduced`, where
+    its pixels are values of the film alone: padding is mixed with it along its edge, and other bits
+    than the value's are lost. Raises RefusedError.
+    """
+    if description.frames == 1 and description.samples == 1 and _has_values_only(description):
+        stream = encoded_frame(dataset, description, 0)
+        if is_jpeg_2000_stream(stream):
+            size = read_code_stream(stream)
+            halvings = most_halvings(size, minimum_size)
+            if halvings and 2 <= size.precision <= min(description.stored, 16):
+                with suppress(Exception):  # the other decoders say what is wrong
+                    samples = read_reduced(stream, size, halvings)
+                    signed = size.is_signed
+                    return _as_described(
+                        samples, description, size.precision, is_coded_signed=signed
+                    ), halvings
+    return decode_frame(dataset, description, 0), 0
+
+
+def _has_values_only(description: Description) -> bool:
+    has_others = description.palette or description.padding
+    return description.syntax.is_encapsulated and not has_others
 
 
 def decode_stream(stream: bytes, description: Description) -> NDArray[Any]:

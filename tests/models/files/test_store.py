@@ -15,6 +15,7 @@ from models.files.deletion_lock import hold_deletions
 from models.files.partial import PartialFiles
 from models.files.store import BlobArea, FileStore
 from pipeline.errors import DamagedFileError
+from pipeline.types import PREPROCESSING
 from tests.support.data.damage import flip_a_bit, swap
 from tests.support.data.uploads import files_in
 
@@ -77,11 +78,28 @@ def test_files_and_folders_are_readable_by_the_owner_only(store: FileStore) -> N
 
 def test_network_input_is_one_of_a_preprocessing(store: FileStore) -> None:
     sha256, network_input = "ab" * 32, np.full((224, 224), 7, np.uint8)
-    store.put_network_input(sha256, "1", network_input)
-    np.testing.assert_array_equal(store.network_input(sha256, "1"), network_input)
-    assert not store.has_network_input(sha256, "2")
+    store.put_network_input(sha256, "0", network_input)
+    np.testing.assert_array_equal(store.network_input(sha256, "0"), network_input)
+    assert not store.has_network_input(sha256, PREPROCESSING)
     with pytest.raises(FileNotFoundError):
-        store.network_input(sha256, "2")
+        store.network_input(sha256, PREPROCESSING)
+
+
+@pytest.mark.parametrize(("made", "asked"), [("1", "2"), ("2", "1")])
+def test_network_input_of_an_equivalent_preprocessing_is_used(
+    store: FileStore, made: str, asked: str
+) -> None:
+    sha256, network_input = "ab" * 32, np.full((224, 224), 7, np.uint8)
+    store.put_network_input(sha256, made, network_input)
+    assert store.has_network_input(sha256, asked)
+    assert store.renew_network_input(sha256, asked)
+    np.testing.assert_array_equal(store.network_input(sha256, asked), network_input)
+    store.put_network_input(sha256, asked, network_input + 1)
+    np.testing.assert_array_equal(store.network_input(sha256, asked), network_input + 1)
+    np.testing.assert_array_equal(store.network_input(sha256, made), network_input)
+    for _ in range(2):
+        store.discard_network_input(sha256, asked)
+    assert not store.has_network_input(sha256, made)
 
 
 def exchange(paths: list[Path]) -> None:
