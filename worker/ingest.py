@@ -291,7 +291,8 @@ def _record(
             model_version_id=production.id,
             operating_point=context.settings.operating_point,
         )
-    summarise_files(session, {image.sha256 for image in read} - known)
+    # All at once, since it locks their studies in one order.
+    summarise_files(session, {image.sha256 for image in read} | known)
     return recorded
 
 

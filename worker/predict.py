@@ -20,6 +20,7 @@ from models.learning.promotion import production_version
 from models.learning.versions import version_path
 from models.reading.predictions import finish_known, record_predictions
 from models.tables.intake import ModelVersion, State
+from models.worklist.summaries import summarise_files
 from pipeline.errors import DamagedFileError, NetworkFolderError, Reason, RefusalCode
 from pipeline.inference.predictor import BLANK, Predictor
 from pipeline.types import PREPROCESSING, Prediction
@@ -150,6 +151,7 @@ def _claim(context: AppContext, version: ModelVersion) -> tuple[Claim, set[str]]
         known = finish_known(
             session, hashes, model_version_id=version.id, operating_point=settings.operating_point
         )
+        summarise_files(session, known)
         return claim, known
 
 

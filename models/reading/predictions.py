@@ -78,7 +78,11 @@ def finish_known(
     model_version_id: int,
     operating_point: OperatingPoint,
 ) -> set[str]:
-    """Finish ready images whose bytes this version has predicted at this point; their SHA-256s."""
+    """Finish ready images whose bytes this version has predicted at this point; their SHA-256s.
+
+    Whoever made the prediction may not have seen these images: summaries of their studies are the
+    caller's.
+    """
     query = select(tables.Prediction.sha256).where(
         tables.Prediction.sha256.in_(sha256s),
         tables.Prediction.model_version_id == model_version_id,
@@ -86,8 +90,6 @@ def finish_known(
     )
     known = set(session.scalars(query))
     _finish_ready(session, sorted(known))
-    # Whoever made the prediction may not have seen these images.
-    summarise_files(session, known)
     return known
 
 

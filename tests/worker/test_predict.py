@@ -17,7 +17,7 @@ from models.files.store import FileStore
 from models.learning.promotion import set_production
 from models.learning.versions import register_version
 from models.reading.predictions import get_prediction, read_heatmap
-from models.reading.studies import list_studies
+from models.reading.studies import NewStudy, get_or_create_studies, list_studies
 from models.tables.intake import Image, ModelVersion, Prediction, State
 from models.worklist.order import Listing
 from models.worklist.summaries import find_stale
@@ -80,6 +80,23 @@ def test_work_list_follows_what_workers_record(
         assert {study.label: study.predicted for study in page.items} == {"a": 2, "b": 1}
         assert find_stale(session, [study.id for study in page.items]) == set()
         check_counts(session)
+
+
+def test_study_of_bytes_that_were_predicted_before_is_summarised(
+    context: AppContext, live: LivePredictor
+) -> None:
+    (image,) = add_ready(context, 1)
+    predict_all(context, live)
+    with context.sessions.begin() as session:
+        twin = an_image(session, a_job(session), content="0", state=State.READY)
+        assert twin.sha256 == image.sha256
+        studies = get_or_create_studies(session, [NewStudy("a study")])
+        twin.study_id = studies["a study"]
+        session.flush()
+        assert find_stale(session, list(studies.values())) == set(studies.values())
+    predict_all(context, live)
+    with context.sessions() as session:
+        assert find_stale(session, list(studies.values())) == set()
 
 
 def test_predict_records_the_networks_results(context: AppContext, live: LivePredictor) -> None:
