@@ -1,9 +1,10 @@
-"""Grey levels of real files against dcmtk's `dcmj2pnm`, an independent reader of DICOM.
+"""Grey levels of real files and their stored copies against dcmtk's `dcmj2pnm`, another reader.
 
 The files are those that pydicom publishes for tests, and the shared ones where they are present.
-dcmj2pnm has no decoder for JPEG 2000 and JPEG-LS: pydicom decodes such streams for it.
+dcmj2pnm has no decoder for JPEG 2000 and JPEG-LS: pydicom decodes such streams for it, of sources.
 """
 
+import io
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 import pipeline.dicom.image
@@ -22,6 +24,7 @@ from pipeline.errors import RefusedError
 from pipeline.limits import Limits
 from pipeline.types import DecodedImage, RangeRule
 from tests.conftest import SHARED_DATA
+from tests.support.imaging.deidentified import deidentified
 from tests.support.system_packages import find_program
 
 FOLDERS = (
@@ -57,6 +60,21 @@ OPTIONS = {
     RangeRule.BITS_STORED: [["--no-windowing"]],
     RangeRule.BITS_USED: [["--min-max-window"]],
     RangeRule.PERCENTILES: [["--min-max-window"]],
+}
+SHOWN = WINDOW, TABLE, NEITHER = "--use-window 1", "--use-voi-lut 1", "--no-windowing"
+
+# The options by which dcmj2pnm shows the stored copy in another way than its source, and why.
+CORRECTED = {
+    "bitsstored_14bit_values_in_12.dcm": [WINDOW, NEITHER],  # Bits Stored is raised
+    "bitsstored_over_10bit_by_30pct.dcm": [WINDOW, NEITHER],
+    "range_dx_window_decimal_comma_bs16.dcm": [WINDOW],  # dcmj2pnm reads up to a comma
+    "voilut_bits16_entries12.dcm": [TABLE],  # the bits of the table's entries are corrected
+    "voilut_empty_item_window_beside.dcm": [TABLE],  # dcmj2pnm takes an empty item for a table
+    # Colours and bytes are read otherwise by dcmj2pnm, see EXPLAINED, and stored as they are read.
+    "layout_mono_three_samples.dcm": [NEITHER],
+    "layout_ybr422_stored_full.dcm": [NEITHER],
+    "rtdose_expb.dcm": [NEITHER],
+    "rtdose_expb_1frame.dcm": [NEITHER],
 }
 
 
@@ -96,6 +114,22 @@ def test_grey_levels_are_those_of_dcmj2pnm(
         assert any(_is_equal(image, grey) for grey in theirs), image.warnings
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_stored_copy_is_shown_like_its_source(name: str, dcmj2pnm: str, tmp_path: Path) -> None:
+    if not _has_decoder(pydicom.dcmread(FILES[name])):
+        return
+    try:
+        stored = deidentified(FILES[name].read_bytes(), limits=Limits(min_side=1))
+    except RefusedError:
+        return
+    copy = tmp_path / "copy.dcm"
+    copy.write_bytes(stored.blob)
+    paths = FILES[name], copy
+    shown = {option: [_shown(dcmj2pnm, path, option.split()) for path in paths] for option in SHOWN}
+    different = [option for option, (source, kept) in shown.items() if source and source != kept]
+    assert different == CORRECTED.get(name, [])
+
+
 def _ours(path: Path) -> DecodedImage | RefusedError:
     try:
         return decode(path, limits=Limits(min_side=1))
@@ -107,20 +141,20 @@ def _theirs(
     dcmj2pnm: str, path: Path, image: DecodedImage | RefusedError, folder: Path
 ) -> list[NDArray[np.float64]]:
     """Return the first frame by each option that may show it like `image`; [] if unreadable."""
-    source, target = _decompressed(path, folder), folder / "theirs.pnm"
+    source = _decompressed(path, folder)
     rule = image.range_rule if isinstance(image, DecodedImage) else RangeRule.BITS_STORED
-    found = []
-    for chosen in OPTIONS[rule]:
-        target.unlink(missing_ok=True)
-        command = [dcmj2pnm, "--write-raw-pnm", "--no-overlays", "--frame", "1", *chosen]
-        subprocess.run([*command, str(source), str(target)], capture_output=True, check=False)
-        if target.exists() and target.stat().st_size:
-            found.append(_grey(target))
-    return found
+    found = (_shown(dcmj2pnm, source, chosen) for chosen in OPTIONS[rule])
+    return [_grey(picture) for picture in found if picture]
 
 
-def _grey(path: Path) -> NDArray[np.float64]:
-    with Image.open(path) as picture:
+def _shown(dcmj2pnm: str, path: Path, chosen: list[str]) -> bytes:
+    """Return the first frame as PNM; b"" if unreadable."""
+    command = [dcmj2pnm, "--write-raw-pnm", "--no-overlays", "--frame", "1", *chosen, str(path)]
+    return subprocess.run(command, capture_output=True, check=False).stdout
+
+
+def _grey(pnm: bytes) -> NDArray[np.float64]:
+    with Image.open(io.BytesIO(pnm)) as picture:
         levels = np.asarray(picture, np.float64)
     if levels.ndim == 3:
         levels = levels @ np.array([0.299, 0.587, 0.114])
@@ -130,8 +164,7 @@ def _grey(path: Path) -> NDArray[np.float64]:
 def _decompressed(path: Path, folder: Path) -> Path:
     """Return the file, or one with its samples decoded by pydicom where dcmtk has no decoder."""
     dataset = pydicom.dcmread(path)
-    syntax = UID(dataset.file_meta.get("TransferSyntaxUID", ""))
-    if "2000" not in syntax.name and "JPEG-LS" not in syntax.name:
+    if _has_decoder(dataset):
         return path
     target = folder / "decompressed.dcm"
     try:
@@ -140,6 +173,11 @@ def _decompressed(path: Path, folder: Path) -> Path:
     except Exception:  # of any decoder
         return path
     return target
+
+
+def _has_decoder(dataset: Dataset) -> bool:
+    syntax = UID(dataset.file_meta.get("TransferSyntaxUID", ""))
+    return "2000" not in syntax.name and "JPEG-LS" not in syntax.name
 
 
 def _is_equal(image: DecodedImage, grey: NDArray[np.float64]) -> bool:

@@ -23,18 +23,18 @@ KEY = b"an invented key"
 NAME = b"Planted Person"
 
 
-def deidentified(content: bytes, *, key: bytes = KEY) -> Deidentified:
+def deidentified(content: bytes, *, key: bytes = KEY, limits: Limits = Limits()) -> Deidentified:
     """Without reading the tags of view and part, so that all kinds of images pass."""
     media_type = sniff(content[:HEAD_BYTES])
     if media_type == DICOM:
-        dataset = read_dicom(content, Limits())
-        first = first_frame(dataset, Limits())
+        dataset = read_dicom(content, limits)
+        first = first_frame(dataset, limits)
         return deidentify_dataset(dataset, first, pseudonyms=keyed_pseudonyms(key))
     if media_type == JPEG:
         return Deidentified(jpeg_without_metadata(read_jpeg(content)), JPEG)
     if media_type == PNG:
-        return Deidentified(png_without_metadata(read_png(content, Limits())), PNG)
-    return Deidentified(png_copy(decode_content(content)), PNG)
+        return Deidentified(png_without_metadata(read_png(content, limits)), PNG)
+    return Deidentified(png_copy(decode_content(content, limits=limits)), PNG)
 
 
 def deidentified_dataset(content: bytes, *, key: bytes = KEY) -> Dataset:
