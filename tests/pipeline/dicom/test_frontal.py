@@ -110,6 +110,8 @@ def test_read_tags_accepts_without_a_warning(tags: dict[str, Any]) -> None:
         ({"BodyPartExamined": "LOWER LIMB"}, "is EXTREMITY, expected CHEST"),
         ({"BodyPartExamined": "CHESTLAT"}, "a lateral view: Body Part Examined (0018,0015) is LAT"),
         ({"ViewPosition": "LL"}, "a lateral view: View Position (0018,5101) is LL"),
+        ({"ViewPosition": "LLD"}, "a decubitus view: View Position (0018,5101) is LLD"),
+        ({"ViewPosition": "LATERAL DECUBITUS"}, "a lateral view"),
         ({"ViewPosition": "LATERAL"}, "reads frontal views only"),
         ({"ViewPosition": "LATERAL CHEST"}, "a lateral view: View Position (0018,5101)"),
         ({"ViewPosition": "LEFT LATERAL"}, "a lateral view"),
