@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 
 from pipeline.dicom.attributes import kept_tags
 from pipeline.dicom.description import Description, describe
-from pipeline.dicom.encoding.codecs import decode_frame, decode_reduced
-from pipeline.dicom.encoding.layout import settle_layout
+from pipeline.dicom.encoding.codecs import decode_reduced
+from pipeline.dicom.encoding.layout import FrameReader, settle_layout
 from pipeline.dicom.frontal import burned_in_warnings, read_tags
 from pipeline.dicom.grayscale import Voi, grey_levels
 from pipeline.dicom.padding import bounding_box, padding_mask
@@ -87,9 +87,10 @@ def decode_dataset(
 
 def first_frame(dataset: Dataset, limits: Limits, *, minimum_size: int | None = None) -> FirstFrame:
     """Decode the first frame of any image. Raises RefusedError."""
-    description = settle_layout(dataset, describe(dataset), limits)
-    if minimum_size is None:
-        samples, halvings = decode_frame(dataset, description, 0), 0
+    frames = FrameReader(dataset)
+    description = settle_layout(frames, describe(dataset), limits)
+    if minimum_size is None or description.samples == 3:
+        samples, halvings = frames.first(description), 0
     else:
         samples, halvings = decode_reduced(dataset, description, minimum_size)
     return FirstFrame(samples, with_value_bits(samples, description), halvings)

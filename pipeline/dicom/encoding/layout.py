@@ -36,10 +36,26 @@ _FEW, _MOST = 0.5, 0.9  # shares of pixels
 _LUMINANCE: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def settle_layout(dataset: Dataset, description: Description, limits: Limits) -> Description:
+class FrameReader:
+    """Decodes a data set's first frame, again only where another layout of samples is believed."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self._layout: tuple[int, int] | None = None
+
+    def first(self, description: Description) -> NDArray[Any]:
+        """Return samples as of `decode_frame`, whichever colours they are. Raises RefusedError."""
+        layout = description.samples, description.planar
+        if layout != self._layout:
+            self._samples = decode_frame(self.dataset, description, 0)
+            self._layout = layout
+        return self._samples
+
+
+def settle_layout(frames: FrameReader, description: Description, limits: Limits) -> Description:
     """Return the description as the pixel data are, with a warning for each contradiction.
 
-    Attributes and Pixel Data of `dataset` are corrected in place, so that no later reader finds
+    Attributes and Pixel Data of the data set are corrected in place, so that no later reader finds
     the contradiction. Raises RefusedError, also beyond `limits`.
     """
     limits.check_size(description.rows, description.columns)
@@ -51,15 +67,15 @@ def settle_layout(dataset: Dataset, description: Description, limits: Limits) ->
             f"{label('SamplesPerPixel')} is {description.samples}, "
             f"which {description.photometric} does not allow"
         )
-    settled = description
+    settled, dataset = description, frames.dataset
     if description.keyword == "PixelData":
         settled = unpack(dataset, description)
         if settled.syntax.is_encapsulated:
-            settled = _of_stream(dataset, settled, limits)
+            settled = _of_stream(frames, settled, limits)
         else:
-            settled = _of_native(dataset, settled)
+            settled = _of_native(frames, settled)
             _check_length(dataset, settled)
-            settled = _of_colours(dataset, settled)
+            settled = _of_colours(frames, settled)
         settled = _of_grey(dataset, settled, stated=description)
     _check_length(dataset, settled)
     write_back(dataset, settled, stated=description)
@@ -78,29 +94,29 @@ def _check_length(dataset: Dataset, description: Description) -> None:
         )
 
 
-def _of_stream(dataset: Dataset, description: Description, limits: Limits) -> Description:
-    stream = encoded_frame(dataset, description, 0)
+def _of_stream(frames: FrameReader, description: Description, limits: Limits) -> Description:
+    stream = encoded_frame(frames.dataset, description, 0)
     if description.syntax == RLELossless:
-        return _of_colours(dataset, description)
+        return _of_colours(frames, description)
     if is_jpeg_stream(stream):
         # Decoders of JPEG silently fill missing parts with grey.
         jpeg = read_jpeg(stream)
         check_jpeg(jpeg, limits)
         read_luminance(jpeg, scale=8)
-        return _of_jpeg(dataset, description, jpeg.header)
-    return _of_2000(dataset, description, read_code_stream(stream))
+        return _of_jpeg(frames, description, jpeg.header)
+    return _of_2000(frames, description, read_code_stream(stream))
 
 
-def _of_jpeg(dataset: Dataset, description: Description, header: FrameHeader) -> Description:
+def _of_jpeg(frames: FrameReader, description: Description, header: FrameHeader) -> Description:
     """A stream of fewer bits than are stored may lack the upper ones of signed samples."""
     colours = _colours_of_jpeg(header, description.photometric)
     description = _of_header(description, header, colours)
     if header.is_jpeg_ls or not description.is_signed:
         description = _without_empty_bits(description, header.precision)
-    return description if header.is_ybr is not None else _of_colours(dataset, description)
+    return description if header.is_ybr is not None else _of_colours(frames, description)
 
 
-def _of_2000(dataset: Dataset, description: Description, header: CodeStream) -> Description:
+def _of_2000(frames: FrameReader, description: Description, header: CodeStream) -> Description:
     stated = description.photometric
     colours = stated if stated in _YBR_FULL else "RGB"
     if header.has_colour_transform and stated not in _TRANSFORMED:
@@ -110,7 +126,7 @@ def _of_2000(dataset: Dataset, description: Description, header: CodeStream) -> 
         colours = stated
     description = _of_header(description, header, colours)
     description = _without_empty_bits(description, header.precision)
-    return description if header.has_colour_transform else _of_colours(dataset, description)
+    return description if header.has_colour_transform else _of_colours(frames, description)
 
 
 def _of_header(
@@ -157,9 +173,9 @@ def _colours_of_jpeg(header: FrameHeader, stated: str) -> str:
     return "YBR_FULL" if header.is_lossless else "YBR_FULL_422"
 
 
-def _of_native(dataset: Dataset, description: Description) -> Description:
+def _of_native(frames: FrameReader, description: Description) -> Description:
     """Find samples and colours by the length of the data, planes by their likeness."""
-    received = len(pixel_data(dataset))
+    received = len(pixel_data(frames.dataset))
     full = replace(description, photometric="YBR_FULL", samples=3)
     one = replace(description, photometric="MONOCHROME2", samples=1)
     half = replace(full, photometric="YBR_FULL_422")
@@ -174,29 +190,29 @@ def _of_native(dataset: Dataset, description: Description) -> Description:
         return believe(description, "PhotometricInterpretation", "YBR_FULL")
     if description.photometric == "YBR_FULL" and received - pixel_data_length(half) in (0, 1):
         return believe(description, "PhotometricInterpretation", "YBR_FULL_422")
-    return _of_planes(dataset, description)
+    return _of_planes(frames, description)
 
 
-def _of_planes(dataset: Dataset, description: Description) -> Description:
+def _of_planes(frames: FrameReader, description: Description) -> Description:
     """Radiographs are grey: in the right order the three samples of most pixels are alike."""
-    received = len(pixel_data(dataset))
+    received = len(pixel_data(frames.dataset))
     if description.photometric != "RGB" or received < pixel_data_length(description):
         return description
-    if _share(decode_frame(dataset, description, 0), _is_equal) > _FEW:
+    if _share(frames.first(description), _is_equal) > _FEW:
         return description
     other = believe(description, "PlanarConfiguration", 1 - description.planar)
-    is_other = _share(decode_frame(dataset, other, 0), _is_equal) > _MOST
+    is_other = _share(decode_frame(frames.dataset, other, 0), _is_equal) > _MOST
     return other if is_other else description
 
 
-def _of_colours(dataset: Dataset, description: Description) -> Description:
+def _of_colours(frames: FrameReader, description: Description) -> Description:
     """Tell RGB from YBR_FULL where a grey image shows it and its stream does not state it.
 
     Grey is three equal samples in one, two samples of half the range in the other.
     """
     if description.samples != 3 or description.photometric not in ("RGB", *_YBR_FULL):
         return description
-    frame, half = decode_frame(dataset, description, 0), 2 ** (description.stored - 1)
+    frame, half = frames.first(description), 2 ** (description.stored - 1)
     if description.photometric == "RGB":
         is_ybr = _share(frame, lambda some: (some[..., 1:] == half).all(axis=-1)) > _MOST
         photometric = "YBR_FULL" if is_ybr else "RGB"

@@ -29,10 +29,9 @@ from pydicom.uid import (
 
 from pipeline.decode.decode import decode_content
 from pipeline.dicom.dataset import read_dicom
-from pipeline.dicom.description import describe
 from pipeline.dicom.encoding import codecs
 from pipeline.dicom.encoding.fragments import trim
-from pipeline.dicom.encoding.layout import settle_layout
+from pipeline.dicom.image import first_frame
 from pipeline.errors import RefusedError
 from pipeline.files.jpeg2000 import trim_jpeg_2000
 from pipeline.limits import Limits
@@ -346,8 +345,7 @@ def test_second_decoder_reads_what_the_first_refuses(
 
 def samples_of(path: Path) -> NDArray[Any]:
     limits = Limits(max_aspect=100)
-    dataset = read_dicom(path.read_bytes(), limits)
-    return codecs.decode_frame(dataset, settle_layout(dataset, describe(dataset), limits), 0)
+    return first_frame(read_dicom(path.read_bytes(), limits), limits).samples
 
 
 def by_dcmtk(folder: Path, path: Path) -> NDArray[Any]:

@@ -8,7 +8,8 @@ import numpy as np
 import openjpeg.utils
 import pydicom
 import pytest
-from pydicom.uid import JPEG2000Lossless
+import rle.utils
+from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from pipeline.decode.decode import decode
 from pipeline.errors import RefusedError
@@ -59,6 +60,23 @@ def test_frame_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     stored = prepare(path, key=KEY).stored
     assert stored is not None
     assert pydicom.dcmread(io.BytesIO(stored.blob)).pixel_array.max() == 1023
+    assert len(streams) == 1
+
+
+def test_colours_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For finding out which they are too, and for the stored copy, which is encoded again."""
+    colours = np.stack([make_picture()] * 3, axis=-1)
+    path = make_dicom(
+        tmp_path / "x.dcm", colours, transfer_syntax=RLELossless, PhotometricInterpretation="RGB"
+    )
+    streams = []
+
+    def counted(stream: bytes, **options: Any) -> Any:
+        streams.append(stream)
+        return rle.utils.decode_pixel_data(stream, **options)
+
+    monkeypatch.setattr("pipeline.dicom.encoding.codecs.decode_pixel_data", counted)
+    assert prepare(path, key=KEY).stored is not None
     assert len(streams) == 1
 
 
