@@ -23,7 +23,7 @@ from models.tables.intake import ModelVersion, State
 from models.worklist.summaries import summarise_files
 from pipeline.errors import DamagedFileError, NetworkFolderError, Reason, RefusalCode
 from pipeline.inference.predictor import BLANK, Predictor
-from pipeline.types import PREPROCESSING, Prediction
+from pipeline.types import EQUIVALENT_PREPROCESSINGS, Prediction
 from worker.chunks import (
     PASSING,
     VersionError,
@@ -112,7 +112,8 @@ class AtOnce:
         except VersionError as error:  # which the predict worker reports
             log.info("images will be predicted later: %s", describe(error))
             return None
-        return cls(version.id, predictor) if _preprocessing(predictor) == PREPROCESSING else None
+        reads_new_inputs = _preprocessing(predictor) in EQUIVALENT_PREPROCESSINGS
+        return cls(version.id, predictor) if reads_new_inputs else None
 
     def predict(self, inputs: Mapping[str, NDArray[np.uint8]]) -> Answers | None:
         """inputs: by SHA-256."""
