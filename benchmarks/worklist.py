@@ -28,7 +28,7 @@ from models.audit.log import chain_older
 from models.config.secrets import local_token_path
 from models.config.settings import Settings
 from models.counts import merge_counts
-from models.learning.labels import settle_everything
+from models.learning.labels import rebuild_valid_labels
 from models.operations.upgrade import upgrade
 from models.session import open_database
 from models.tables.intake import ModelVersion
@@ -154,7 +154,7 @@ def fill_database(settings: Settings, *, studies: int) -> None:
             report("the chain of the audit", lambda: chain_older(session))
         with sessions.begin() as session:
             report("summaries", lambda: summarise_everything(session))
-            report("valid labels", lambda: settle_everything(session))
+            report("valid labels", lambda: rebuild_valid_labels(session))
             merge_counts(session)
         if not settings.is_sqlite:  # as autovacuum does within the hour
             with sessions.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
@@ -170,9 +170,9 @@ def refresh_all(sessions: Any) -> None:
 
 
 def report(what: str, action: Callable[[], object]) -> None:
-    begun = time.monotonic()
+    started = time.monotonic()
     action()
-    print(f"  made {what} in {time.monotonic() - begun:.1f} s", flush=True)
+    print(f"  made {what} in {time.monotonic() - started:.1f} s", flush=True)
 
 
 def paths(studies: int, chance: random.Random) -> dict[str, Callable[[], str]]:
@@ -221,9 +221,9 @@ def measure(settings: Settings, *, studies: int, times: int) -> None:
         took_ms, cpu_ms = [], []
         client.get(path(), headers=headers)  # imports, and compiles its template
         for _ in range(times):
-            begun, cpu = time.perf_counter(), time.process_time()
+            started, cpu = time.perf_counter(), time.process_time()
             answer = client.get(path(), headers=headers)
-            took_ms.append((time.perf_counter() - begun) * 1000)
+            took_ms.append((time.perf_counter() - started) * 1000)
             cpu_ms.append((time.process_time() - cpu) * 1000)
             if answer.status_code != 200:
                 raise SystemExit(f"{name}: {answer.status_code} {answer.text[:200]}")

@@ -27,7 +27,7 @@ def _remember_name(sender: str, **_: Any) -> None:
 def _check_installation(**_: Any) -> None:
     """A worker that must not start says why in one line, and ends.
 
-    Celery logs what a signal's receiver raises, and goes on; unless it is SystemExit.
+    Celery logs what a signal's receiver raises, and continues, unless it is SystemExit.
     """
     from models.context import process_context
 
@@ -39,7 +39,7 @@ def _check_installation(**_: Any) -> None:
 
 @signals.beat_init.connect  # type: ignore[untyped-decorator]
 def _refuse_beat(**_: Any) -> None:
-    raise SystemExit("Error: beat has an application of its own: celery -A worker.beat beat")
+    raise SystemExit("Error: beat is another application: celery -A worker.beat beat")
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]

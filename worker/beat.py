@@ -25,7 +25,7 @@ app.add_defaults(lambda: beat_configuration(Settings.read()))
 
 @signals.beat_init.connect  # type: ignore[untyped-decorator]
 def _check_secrets(**_: Any) -> None:
-    """Celery logs what a signal's receiver raises, and goes on; unless it is SystemExit."""
+    """Celery logs what a signal's receiver raises, and continues, unless it is SystemExit."""
     try:
         read_secrets(Settings.read().data_dir)
     except SecretsError as error:

@@ -52,7 +52,7 @@ from worker.tidy import discard_uploads
 
 log = logging.getLogger(__name__)
 
-CHUNK_S = 2.0  # then no more files of a chunk are begun: an urgent image waits for the next one
+CHUNK_S = 2.0  # then no more files of a chunk are started: urgent images wait for its end
 MISSING = Reason(RefusalCode.BYTES_MISSING, "the uploaded file is no longer in the file store")
 DAMAGED = Reason(
     RefusalCode.BYTES_DAMAGED, "the uploaded file was damaged in the file store: send it again"

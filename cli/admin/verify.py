@@ -21,7 +21,7 @@ from models.operations.integrity import SHARES, Verified, forget_whole
 from models.operations.seal_inputs import are_sealed
 from models.operations.verification import Tally, begin_round, verify_next_share, verifying
 from models.session import Sessions
-from models.worklist.summaries import mend_some
+from models.worklist.summaries import repair_some
 
 STUDIES_A_STEP = 500
 
@@ -50,8 +50,8 @@ def verify(backup: Path | None, share: int | None) -> None:
     """Compare every stored file with its hash: uploads, images, network inputs, model versions.
 
     The service verifies a share of them every hour, and all within OVERREAD_VERIFY_DAYS. Damaged
-    network inputs are discarded and made again, and entries of the work list that differ from their
-    images' predictions are mended; nothing else is changed. Needs no running service, but the
+    network inputs are discarded and made again, and work list entries that differ from their
+    images' predictions are repaired; nothing else is changed. Needs no running service, but the
     machine that has the data folder.
 
     Exit code 1: something is damaged or missing.
@@ -87,19 +87,19 @@ def _verify_data(tally: Tally, parts: int) -> list[str]:
             verify_next_share(sessions, store, settings, tally=tally)
         forget_whole(sessions, store, backups=settings.verify_backups)
         if parts == 1:
-            _mend_work_list(sessions)
+            _repair_work_list(sessions)
         return _lines(sessions, tally.damaged)
 
 
-def _mend_work_list(sessions: Sessions) -> None:
+def _repair_work_list(sessions: Sessions) -> None:
     after: int | None = 0
-    mended = 0
+    repaired = 0
     while after is not None:
         with sessions.begin() as session:
-            after, wrong = mend_some(session, after=after, limit=STUDIES_A_STEP)
-        mended += wrong
-    if mended:
-        click.echo(f"mended entries of the work list: {mended:,}")
+            after, wrong = repair_some(session, after=after, limit=STUDIES_A_STEP)
+        repaired += wrong
+    if repaired:
+        click.echo(f"repaired work list entries: {repaired:,}")
 
 
 def _verify_backup(folder: Path, tally: Tally) -> list[str]:

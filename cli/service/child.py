@@ -1,4 +1,4 @@
-"""Call a function in a process of its own, which takes the memory of its imports along."""
+"""Call a function in a child process, which frees the memory of its imports when it ends."""
 
 import multiprocessing
 import traceback

@@ -109,7 +109,7 @@ def _way_in(settings: Settings, url: str) -> str:
     """A login link, unless it would be kept in a log."""
     if not sys.stdout.isatty():
         return "For a login link run: overread login-link"
-    # In a process of its own, which takes the memory of its imports along.
+    # In a child process, which frees the memory of its imports when it ends.
     command = [sys.executable, "-m", "cli", "login-link"]
     environment = {**os.environ, "OVERREAD_DATA": str(settings.data_dir), "OVERREAD_URL": url}
     made = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from models.tables.counting import STUDIES, count_rows_anew, drop_triggers, make_triggers
+from models.tables.counting import STUDIES, drop_triggers, make_triggers, recount_rows
 
 revision = "0015"
 down_revision: str | None = "0014"
@@ -83,7 +83,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("study_id", "scope", name="pk_study_summary"),
     )
     op.execute(FILL)
-    count_rows_anew(op.get_bind(), STUDIES)
+    recount_rows(op.get_bind(), STUDIES)
     make_triggers(op.get_bind(), STUDIES)
     for column in ("score", "created_at", "label", "images"):
         columns = ["scope", "finding", column, "study_id"]

@@ -8,9 +8,9 @@ from models.tables.counting import (
     AUDIT,
     IMAGES,
     UPLOADS,
-    count_rows_anew,
     drop_triggers,
     make_triggers,
+    recount_rows,
 )
 
 revision = "0016"
@@ -28,7 +28,7 @@ INDEXES = {
 
 def upgrade() -> None:
     for counted in COUNTED:
-        count_rows_anew(op.get_bind(), counted)
+        recount_rows(op.get_bind(), counted)
         make_triggers(op.get_bind(), counted)
     for name, (table, columns) in INDEXES.items():
         op.create_index(name, table, columns)

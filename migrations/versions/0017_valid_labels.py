@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from models.tables.counting import LABELS, count_rows_anew, drop_triggers, make_triggers
+from models.tables.counting import LABELS, drop_triggers, make_triggers, recount_rows
 
 revision = "0017"
 down_revision: str | None = "0016"
@@ -64,7 +64,7 @@ def upgrade() -> None:
     op.create_index("ix_valid_label_label_id", "valid_label", ["label_id"])
     for name, columns in INDEXES.items():
         op.create_index(name, "label", columns)
-    count_rows_anew(op.get_bind(), LABELS)
+    recount_rows(op.get_bind(), LABELS)
     make_triggers(op.get_bind(), LABELS)
 
 

@@ -41,7 +41,7 @@ class AuditFilter:
 class AuditPage:
     """Newest first. total: None where there are more than are counted.
 
-    before: the row before which there are others; after: the one behind which there are.
+    before, after: of the links to the previous and the next page; None where there is none.
     """
 
     items: list[AuditRow]
@@ -59,10 +59,10 @@ def list_audit_page(
     page: int = 1,
     page_size: int = 100,
 ) -> AuditPage:
-    """Behind a row or before one; else so many pages from the newest."""
+    """The rows after or before one in the list; else a page by its number."""
     anchor = session.get(Audit, after or before) if after or before else None
     newer = anchor is not None and before is not None
-    rows = _behind(chosen, anchor, newer=newer).limit(page_size + 1)
+    rows = _ordered(chosen, anchor, newer=newer).limit(page_size + 1)
     found = session.execute(rows.offset((page - 1) * page_size)).all()
     if newer and len(found) <= page_size:  # there is not a whole page before it
         return list_audit_page(session, chosen, page_size=page_size)
@@ -77,7 +77,7 @@ def list_audit_page(
     )
 
 
-def _behind(
+def _ordered(
     chosen: AuditFilter, anchor: Audit | None, *, newer: bool
 ) -> Select[int, datetime, str, str, str, str | None]:
     """By time, which the filters' indexes have; a clock that was set back separates it from ids."""

@@ -76,7 +76,7 @@ def list_labels(
     page: int = 1,
     page_size: int = 100,
 ) -> LabelPage:
-    """One entry for each blob, the latest added first: behind a label, else so many pages on."""
+    """One entry for each blob, the latest added first: after a label, else a page by its number."""
     newest = select(*_COLUMNS).order_by(ValidLabel.label_id.desc()).limit(page_size + 1)
     if only_conflicts:
         newest = newest.where(ValidLabel.is_conflict.is_(True))

@@ -63,18 +63,18 @@ def add_labels(session: Session, rows: Sequence[NewLabel], *, insist: bool = Fal
         session.execute(text("LOCK TABLE label IN SHARE ROW EXCLUSIVE MODE"))
     added = sum(_add(session, some, insist=insist) for some in batches(rows))
     for some in batches(sorted({row.sha256 for row in rows})):
-        _settle(session, Label.sha256.in_(some), ValidLabel.sha256.in_(some))
+        _rebuild(session, Label.sha256.in_(some), ValidLabel.sha256.in_(some))
     return added
 
 
-def settle_everything(session: Session) -> None:
-    """Make all rows of `valid_label` again, for a database to which nobody else writes."""
+def rebuild_valid_labels(session: Session) -> None:
+    """For a database to which nobody else writes."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("ANALYZE label, imported_image"))  # as for summaries of studies
-    _settle(session, Label.id.is_not(None), ValidLabel.label_id.is_not(None))
+    _rebuild(session, Label.id.is_not(None), ValidLabel.label_id.is_not(None))
 
 
-def _settle(
+def _rebuild(
     session: Session, of_labels: ColumnElement[bool], of_valid: ColumnElement[bool]
 ) -> None:
     session.execute(delete(ValidLabel).where(of_valid).execution_options(synchronize_session=False))

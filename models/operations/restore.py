@@ -22,7 +22,7 @@ from models.config.secrets import SecretsError, write_private
 from models.config.settings import Settings
 from models.files.store import FileStore
 from models.installation import establish
-from models.learning.labels import settle_everything
+from models.learning.labels import rebuild_valid_labels
 from models.operations.backup_files import Report
 from models.operations.backup_folder import (
     LOOSE_FILES,
@@ -143,7 +143,7 @@ def _restore(
             with Session(bind=connection) as session:
                 establish(session, settings)
                 summarise_everything(session)
-                settle_everything(session)
+                rebuild_valid_labels(session)
                 end_work_in_progress(session)
                 end_logins(session)
                 record_by_admin(session, RESTORED, target=name)

@@ -52,8 +52,8 @@ class StudyDetail:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a page of the list begins: behind a study, before one or with one, at the end, or so
-    many pages from its start, which takes the longer the more they are.
+    """Which page of the list: after, before or from a study on, the last one, or one by its number,
+    which takes longer the higher it is.
     """
 
     after: int | None = None
@@ -68,7 +68,7 @@ FIRST = Place()
 
 @dataclass(frozen=True)
 class StudyPage:
-    """before: the study before which there are others; after: the one behind which there are."""
+    """before, after: of the links to the previous and the next page; None where there is none."""
 
     items: list[ListedStudy]
     total: int
@@ -104,14 +104,14 @@ def list_studies(
 
 
 def neighbours(session: Session, listing: Listing, study_id: int) -> tuple[int | None, int | None]:
-    """The study before it in the list, and the one behind it. Both None if it is not listed."""
+    """The previous and the next study of the list. Both None if it is not listed."""
     if session.get(StudySummary, (study_id, listing.scope)) is None:
         return None, None
-    before, behind = (
+    previous, following = (
         next(iter(studies_from(session, listing, study_id=study_id, backwards=way, limit=1)), None)
         for way in (True, False)
     )
-    return before, behind
+    return previous, following
 
 
 def get_study(

@@ -67,7 +67,7 @@ def make_triggers(connection: Connection, counted: Counted) -> None:
         connection.exec_driver_sql(statement)
 
 
-def count_rows_anew(connection: Connection, counted: Counted) -> None:
+def recount_rows(connection: Connection, counted: Counted) -> None:
     """Of a table that nobody else writes."""
     connection.exec_driver_sql(f"DELETE FROM kept_count WHERE topic = '{counted.topic}'")
     connection.exec_driver_sql(

@@ -1,6 +1,4 @@
-"""The work list's order: the studies behind or before one, found by an index however many there
-are.
-"""
+"""The work list's order: the studies after or before one, found by an index."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -60,13 +58,20 @@ def studies_from(
     skip: int = 0,
     limit: int,
 ) -> list[int]:
-    """Ids behind a study, or before it, the nearest first; from an end where it is not listed.
+    """Ids after a study, or before it, the nearest first; from an end where it is not listed.
 
-    skip: so many are left out, which takes the longer the more they are.
+    skip: how many to leave out, which takes longer the more they are.
     """
     anchor = session.get(StudySummary, (study_id, listing.scope)) if study_id else None
     found = [
-        _of_finding(listing, finding, anchor, including, backwards, most=skip + limit)
+        _of_finding(
+            listing,
+            finding,
+            anchor,
+            including=including,
+            backwards=backwards,
+            limit=skip + limit,
+        )
         for finding in listing.findings
     ]
     rows = union_all(*(select(one.subquery()) for one in found)).subquery()
@@ -85,10 +90,10 @@ def _of_finding(
     listing: Listing,
     finding: Finding,
     anchor: StudySummary | None,
+    *,
     including: bool,
     backwards: bool,
-    *,
-    most: int,
+    limit: int,
 ) -> Select[*tuple[Any, ...]]:
     """An index has these in order; those of several findings are merged."""
     key, rank = _KEYS[listing.order], listing.rank(finding)
@@ -108,4 +113,4 @@ def _of_finding(
                 rows = rows.where(place <= here if including else place < here)
         elif (rank < of_anchor) != backwards:
             rows = rows.where(literal(False))
-    return rows.order_by(*(one if ascending else one.desc() for one in keys)).limit(most)
+    return rows.order_by(*(one if ascending else one.desc() for one in keys)).limit(limit)

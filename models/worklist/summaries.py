@@ -73,12 +73,12 @@ def refresh_some(session: Session, *, operating_point: OperatingPoint, limit: in
     basis = _lock_basis(session, operating_point)
     if basis.after_study_id is None:
         return False
-    basis.after_study_id, _ = mend_some(session, after=basis.after_study_id, limit=limit)
+    basis.after_study_id, _ = repair_some(session, after=basis.after_study_id, limit=limit)
     return basis.after_study_id is not None
 
 
-def mend_some(session: Session, *, after: int, limit: int) -> tuple[int | None, int]:
-    """The studies behind one: the last of them, None at the end, and how many were not right."""
+def repair_some(session: Session, *, after: int, limit: int) -> tuple[int | None, int]:
+    """The studies after one: the last of them, None at the end, and how many were wrong."""
     following = select(Study.id).where(Study.id > after).order_by(Study.id)
     ids = session.scalars(following.limit(limit)).all()
     stale = find_stale(session, ids)

@@ -131,7 +131,7 @@ class FrameHeader:
 
 
 def frame_header(content: bytes) -> FrameHeader:
-    """Return the first frame header of the stream, which may be damaged behind it.
+    """Return the first frame header of the stream, which may be damaged after it.
 
     Raises RefusedError.
     """

@@ -40,8 +40,8 @@ def _resized(image: DecodedImage) -> Image.Image:
     pixels, size, filter_ = image.pixels, (SIDE, SIDE), Image.Resampling.BILINEAR
     if image.sampling == 1:
         return Image.fromarray(pixels).resize(size, filter_, reducing_gap=2.0)
-    # The first pixel is the film's first, not the mean of those around: what is resized begins as
-    # far behind its corner as a mean would lie, and ends behind the last pixel.
+    # The first pixel is the film's first, not the mean of those around: what is resized starts as
+    # far inside its corner as a mean would lie, and ends beyond the last pixel.
     begin = (1 - 1 / image.sampling) / 2
     end = image.columns / image.sampling + begin, image.rows / image.sampling + begin
     padded = np.pad(pixels, ((0, 1), (0, 1)), mode="edge")

@@ -117,7 +117,11 @@ def create(json_data: NewJob) -> Out:
 @bp.output(JobOut)
 @needs(Role.VIEWER)
 def show(job_id: str) -> Out:
-    """Show a job's progress. With `Prefer: wait=SECONDS`, once it has finished, or after some."""
+    """Show a job's progress.
+
+    With the header `Prefer: wait=SECONDS`, when the job has finished or the time is over; a few
+    seconds at most.
+    """
     if within_s := wait_wanted_s():
         wait_for_end(current_context(), job_id, within_s=within_s)
     return _job_out(job_id)

@@ -21,7 +21,7 @@ def wait_wanted_s() -> float:
 
 
 def wait_for_end(context: AppContext, job_id: str, *, within_s: float) -> None:
-    """Return at once where too many requests wait already."""
+    """Return immediately if too many requests wait already."""
     deadline, pause = time.monotonic() + within_s, FIRST_PAUSE_S
     try:
         with WAITS.take():

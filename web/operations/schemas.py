@@ -45,7 +45,7 @@ class AuditQuery(BaseModel):
 
 
 class AuditPageQuery(AuditQuery, Paging):
-    """after, before: the row behind which to begin, or before which to end, instead of a page."""
+    """after, before: the row after which the page starts, or before which it ends."""
 
     after: int | None = Field(None, ge=1, le=LARGEST)
     before: int | None = Field(None, ge=1, le=LARGEST)

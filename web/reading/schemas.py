@@ -43,7 +43,7 @@ class ListingQuery(BaseModel):
 
 
 class StudiesQuery(ListingQuery, Paging):
-    """after: the study behind which to begin, instead of a page."""
+    """after: the study after which the page starts, instead of its number."""
 
     after: StudyId | None = None
 
@@ -52,7 +52,7 @@ class StudiesQuery(ListingQuery, Paging):
 
 
 class WorkListQuery(StudiesQuery):
-    """before: the study before which to end. start: the one with which to begin."""
+    """before: the study before which the page ends. start: its first study."""
 
     before: StudyId | None = None
     start: StudyId | None = None

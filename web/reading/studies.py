@@ -53,7 +53,7 @@ def show_page(study_id: int) -> str:
     query = read_query(ListingQuery)
     with read_session() as session:
         study = _find(session, study_id)
-        before, behind = neighbours(session, query.listing(), study_id)
+        previous, following = neighbours(session, query.listing(), study_id)
         asked = request.args.get("image", type=int)
         # The requested image, else the most suspicious one.
         found = [image for image in study.images if image.image_id == asked] or study.images
@@ -72,8 +72,8 @@ def show_page(study_id: int) -> str:
         card=version.card if version else {},
         point_now=current_settings().operating_point,
         kept=query.kept(),
-        previous=before,
-        next=behind,
+        previous=previous,
+        next=following,
     )
 
 

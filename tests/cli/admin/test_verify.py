@@ -33,13 +33,13 @@ def test_verify_prints_what_is_intact(context: AppContext) -> None:
 
 def test_verify_mends_entries_of_the_work_list(context: AppContext) -> None:
     fill_history(context)
-    assert "mended" not in run_on(context.settings, "verify").output
+    assert "repaired" not in run_on(context.settings, "verify").output
     with context.sessions.begin() as session:
         session.execute(update(StudySummary).values(score=0.123))
         studies = list(session.scalars(select(StudySummary.study_id).distinct()))
         assert find_stale(session, studies) == set(studies)
     done = run_on(context.settings, "verify")
-    assert f"mended entries of the work list: {len(studies)}" in done.output
+    assert f"repaired work list entries: {len(studies)}" in done.output
     assert done.exit_code == 0
     with context.sessions() as session:
         assert find_stale(session, studies) == set()

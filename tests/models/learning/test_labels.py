@@ -216,8 +216,8 @@ def test_list_labels_and_label_counts(session: Session) -> None:
         a_hash("imported"),
     ]
     assert [page.next_after for page in pages] == [pages[0].items[1].label.label_id, None]
-    behind = list_labels(session, after=pages[0].next_after, page_size=2)
-    assert behind.items == pages[1].items
+    following = list_labels(session, after=pages[0].next_after, page_size=2)
+    assert following.items == pages[1].items
     conflicts = list_labels(session, only_conflicts=True)
     (conflict,) = conflicts.items
     assert conflicts.total == 1

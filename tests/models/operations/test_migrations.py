@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from models.base import Base
 from models.counts import count_images
-from models.learning.labels import settle_everything
+from models.learning.labels import rebuild_valid_labels
 from models.operations.upgrade import migrate
 from models.worklist.order import Listing, count_studies
 from models.worklist.summaries import find_stale
@@ -331,7 +331,7 @@ def test_upgrade_from_0016_settles_labels(engine: Engine) -> None:
     ]
     with Session(engine) as session:
         check_counts(session)
-        settle_everything(session)
+        rebuild_valid_labels(session)
         session.commit()
     assert rows(engine, query) == made
     downgrade(engine, "0016")
