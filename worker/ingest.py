@@ -3,7 +3,7 @@
 claim -> for each file's bytes: known already? else decode, shrink, de-identify -> store -> predict
       -> record -> delete the upload, which may name its patient
 
-Images that cannot be predicted at once are ready, and predict is nudged. Images whose network input
+Images that cannot be predicted yet are ready, and predict is nudged. Images whose network input
 is lost are sent back by predict: it is made again, from the upload where that came again, else from
 the de-identified file.
 """
@@ -27,7 +27,7 @@ from models.intake.claims import Claim, ClaimedImage, claim_images, still_held
 from models.intake.images import ReadImage, find_known_images, record_read
 from models.intake.terms import Sighting, count_terms, local_terms
 from models.learning.promotion import production_version
-from models.reading.predictions import add_answers, finish_known
+from models.reading.predictions import add_first_predictions, finish_known
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import State
 from models.worklist.summaries import summarise_files
@@ -47,7 +47,7 @@ from worker.chunks import (
     report_late,
 )
 from worker.enqueue import nudge_predict
-from worker.predict import Answers, AtOnce, LivePredictor
+from worker.predict import LivePredictor, OneStepPredictor, VersionPredictions
 from worker.tidy import discard_uploads
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,8 @@ def ingest_chunk(context: AppContext, pool: DecoderPool, live: LivePredictor | N
     live: None leaves all predictions to the predict worker.
     """
     require_store(context.store.root)
-    at_once = AtOnce.open(context, live) if live else None  # before the claim: it may take seconds
+    # Before the claim, since it may take seconds.
+    predictor = OneStepPredictor.open(context, live) if live else None
     with context.sessions.begin() as session:
         claim = claim_images(session, State.RECEIVED, context.settings)
         known_terms = local_terms(session)
@@ -101,16 +102,16 @@ def ingest_chunk(context: AppContext, pool: DecoderPool, live: LivePredictor | N
         _read_new(context, pool, claim, outcomes, known_terms)
         if outcomes.failed or outcomes.refused:
             require_store(context.store.root)  # it may have gone in between: no file is at fault
-        read, answers = dict(outcomes.read), None
-        if at_once and outcomes.inputs and not context.stopping.is_set():
-            answers = at_once.predict(outcomes.inputs)
-        write = partial(_record, context, claim, outcomes, answers)
+        read, predicted = dict(outcomes.read), None
+        if predictor and outcomes.inputs and not context.stopping.is_set():
+            predicted = predictor.predict(outcomes.inputs)
+        write = partial(_record, context, claim, outcomes, predicted)
         recorded = record(write, context=context)
         ended = [image for image in claim.images if outcomes.has(image.sha256)]
         report_late(sum(image.id not in recorded for image in ended))
         _delete_unrecorded(context, claim, read, recorded=recorded)
     discard_uploads(context, [image.sha256 for image in claim.images if outcomes.has(image.sha256)])
-    if read.keys() - (answers.predictions.keys() if answers else ()):
+    if read.keys() - (predicted.predictions.keys() if predicted else ()):
         nudge_predict(jobs=jobs_of(claim))
     return True
 
@@ -248,7 +249,7 @@ def _record(
     context: AppContext,
     claim: Claim,
     outcomes: Outcomes,
-    answers: Answers | None,
+    predicted: VersionPredictions | None,
     session: Session,
 ) -> set[int]:
     """Returns the images that are recorded."""
@@ -274,13 +275,13 @@ def _record(
         for keyword, word in outcomes.unknown_terms.get(image.sha256, {}).items()
     ]
     count_terms(session, sightings, key=context.secrets.identity_key)
-    if answers is not None:
-        kept = {image.sha256 for image in read} & answers.predictions.keys()
-        add_answers(
+    if predicted is not None:
+        kept = {image.sha256 for image in read} & predicted.predictions.keys()
+        add_first_predictions(
             session,
-            {sha256: answers.predictions[sha256] for sha256 in kept},
-            model_version_id=answers.version_id,
-            engine=answers.engine,
+            {sha256: predicted.predictions[sha256] for sha256 in kept},
+            model_version_id=predicted.version_id,
+            engine=predicted.engine,
         )
     known: set[str] = set()
     production = production_version(session)
@@ -291,7 +292,7 @@ def _record(
             model_version_id=production.id,
             operating_point=context.settings.operating_point,
         )
-    # All at once, since it locks their studies in one order.
+    # In one call, since it locks their studies in one order.
     summarise_files(session, {image.sha256 for image in read} | known)
     return recorded
 

@@ -88,8 +88,8 @@ def _words(error: Exception) -> str:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Of one version, by SHA-256."""
+class VersionPredictions:
+    """predictions: of one version, by SHA-256."""
 
     version_id: int
     engine: str
@@ -97,16 +97,16 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class AtOnce:
-    """Predicts network inputs that were made just now. After any failure their images are ready,
-    and `predict_chunk` finds out what is wrong.
+class OneStepPredictor:
+    """Predicts network inputs in the step that made them. If it fails, their images stay ready, and
+    `predict_chunk` finds out what is wrong.
     """
 
     version_id: int
     predictor: Predictor
 
     @classmethod
-    def open(cls, context: AppContext, live: LivePredictor) -> "AtOnce | None":
+    def open(cls, context: AppContext, live: LivePredictor) -> "OneStepPredictor | None":
         try:
             version, predictor = live.open_production(context)
         except VersionError as error:  # which the predict worker reports
@@ -115,14 +115,14 @@ class AtOnce:
         reads_new_inputs = _preprocessing(predictor) in EQUIVALENT_PREPROCESSINGS
         return cls(version.id, predictor) if reads_new_inputs else None
 
-    def predict(self, inputs: Mapping[str, NDArray[np.uint8]]) -> Answers | None:
+    def predict(self, inputs: Mapping[str, NDArray[np.uint8]]) -> VersionPredictions | None:
         """inputs: by SHA-256."""
         try:
             predictions = dict(self.predictor.predict_each(inputs.items()))
         except Exception as error:
             log.warning("%d images will be predicted later: %s", len(inputs), describe(error))
             return None
-        return Answers(self.version_id, self.predictor.engine.name, predictions)
+        return VersionPredictions(self.version_id, self.predictor.engine.name, predictions)
 
 
 def _preprocessing(predictor: Predictor) -> str:

@@ -37,11 +37,11 @@ def record_predictions(
     return len(predictions) - len(hashes)
 
 
-def add_answers(
+def add_first_predictions(
     session: Session, predictions: Mapping[str, Prediction], *, model_version_id: int, engine: str
 ) -> None:
-    """Of images that this transaction makes ready: `finish_known` then finishes them. Summaries of
-    studies are the caller's.
+    """Of images that this transaction made ready: `finish_known` then finishes them, and the caller
+    summarises their studies.
     """
     _lock_ready(session, list(predictions))  # before the rows below, as elsewhere
     _insert(session, predictions, model_version_id=model_version_id, engine=engine)
@@ -80,8 +80,7 @@ def finish_known(
 ) -> set[str]:
     """Finish ready images whose bytes this version has predicted at this point; their SHA-256s.
 
-    Whoever made the prediction may not have seen these images: summaries of their studies are the
-    caller's.
+    The caller summarises their studies, which were unknown when the prediction was recorded.
     """
     query = select(tables.Prediction.sha256).where(
         tables.Prediction.sha256.in_(sha256s),
