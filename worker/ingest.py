@@ -275,26 +275,31 @@ def _record(
         for keyword, word in outcomes.unknown_terms.get(image.sha256, {}).items()
     ]
     count_terms(session, sightings, key=context.secrets.identity_key)
+    ready = {image.sha256 for image in read}
     if predicted is not None:
-        kept = {image.sha256 for image in read} & predicted.predictions.keys()
+        new = predicted.predictions
         add_first_predictions(
             session,
-            {sha256: predicted.predictions[sha256] for sha256 in kept},
+            {sha256: new[sha256] for sha256 in ready & new.keys()},
             model_version_id=predicted.version_id,
             engine=predicted.engine,
         )
-    known: set[str] = set()
-    production = production_version(session)
-    if production is not None:
-        known = finish_known(
-            session,
-            list(outcomes.read),
-            model_version_id=production.id,
-            operating_point=context.settings.operating_point,
-        )
-    # In one call, since it locks their studies in one order.
-    summarise_files(session, {image.sha256 for image in read} | known)
+    finished = _finish_predicted(context, outcomes, session)
+    summarise_files(session, ready | finished)  # in one call, which locks studies in one order
     return recorded
+
+
+def _finish_predicted(context: AppContext, outcomes: Outcomes, session: Session) -> set[str]:
+    """Returns the SHA-256s of images that are finished, also of those that others hold."""
+    production = production_version(session)
+    if production is None:
+        return set()
+    return finish_known(
+        session,
+        list(outcomes.read),
+        model_version_id=production.id,
+        operating_point=context.settings.operating_point,
+    )
 
 
 def _delete_unrecorded(

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Select,
     Table,
@@ -124,41 +125,8 @@ def _insert(*which: ColumnElement[bool]) -> Any:
 
 def _summaries(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     """Rows of `study_summary`: one for each study, and one for each job of a study."""
-    # Not null where nothing was refreshed yet: databases differ in where they sort null.
-    point = func.coalesce(select(SummaryBasis.operating_point).scalar_subquery(), "")
-    images = (
-        select(
-            Image.study_id,
-            Image.job_id,
-            Prediction.id.label("prediction_id"),
-            Prediction.finding,
-            Prediction.probability,
-        )
-        .outerjoin(Prediction, Prediction.id == shown_prediction_id(point))
-        .where(*which)
-        .cte("images")
-    )
-    suspected = images.c.finding == "pneumonia"
-    answered = images.c.finding.is_not(None)
-    # Thresholds may differ: an image above its own goes before one with a higher probability below.
-    score = func.coalesce(
-        func.max(case((suspected, images.c.probability))),
-        func.max(case((answered, images.c.probability))),
-        NO_SCORE,
-    )
-    rank = func.coalesce(func.max(case((suspected, 2), (answered, 1))), 0)
-    finding = case(
-        (rank == 2, Finding.PNEUMONIA.value),
-        (rank == 1, Finding.NORMAL.value),
-        else_=Finding.NONE.value,
-    )
-    counted = (
-        finding.label("finding"),
-        score.label("score"),
-        func.count().label("images"),
-        func.count(images.c.prediction_id).label("predicted"),
-    )
-    study_id = images.c.study_id.label("study_id")
+    images = _images(*which)
+    study_id, counted = images.c.study_id.label("study_id"), _counted(images)
     whole = select(study_id, literal(EVERYTHING).label("scope"), *counted).group_by(study_id)
     by_job = select(study_id, images.c.job_id.label("scope"), *counted)
     both = union_all(whole, by_job.group_by(study_id, images.c.job_id)).subquery()
@@ -173,3 +141,37 @@ def _summaries(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
         both.c.images,
         both.c.predicted,
     ).join(Study, Study.id == both.c.study_id)
+
+
+def _images(*which: ColumnElement[bool]) -> CTE:
+    """Each with the prediction that is shown."""
+    # Not null where nothing was refreshed yet: databases differ in where they sort null.
+    point = func.coalesce(select(SummaryBasis.operating_point).scalar_subquery(), "")
+    columns = (Prediction.id.label("prediction_id"), Prediction.finding, Prediction.probability)
+    images = select(Image.study_id, Image.job_id, *columns)
+    shown = images.outerjoin(Prediction, Prediction.id == shown_prediction_id(point))
+    return shown.where(*which).cte("images")
+
+
+def _counted(images: CTE) -> tuple[ColumnElement[Any], ...]:
+    """Finding, score, and numbers of images, of each group."""
+    suspected = images.c.finding == "pneumonia"
+    answered = images.c.finding.is_not(None)
+    # Thresholds may differ: an image above its own goes before one with a higher probability below.
+    score = func.coalesce(
+        func.max(case((suspected, images.c.probability))),
+        func.max(case((answered, images.c.probability))),
+        NO_SCORE,
+    )
+    rank = func.coalesce(func.max(case((suspected, 2), (answered, 1))), 0)
+    finding = case(
+        (rank == 2, Finding.PNEUMONIA.value),
+        (rank == 1, Finding.NORMAL.value),
+        else_=Finding.NONE.value,
+    )
+    return (
+        finding.label("finding"),
+        score.label("score"),
+        func.count().label("images"),
+        func.count(images.c.prediction_id).label("predicted"),
+    )
