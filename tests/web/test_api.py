@@ -81,7 +81,7 @@ def test_study_equals_its_entry_in_the_list(portal: Portal, job: str) -> None:
     assert shown["summary"]["temperature"] == 1.5
 
 
-def test_studies_are_listed_by_page_or_behind_a_study(
+def test_studies_are_listed_by_page_or_after_a_study(
     portal: Portal, a_png: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.reading.studies.API_PAGE_SIZE", 2)

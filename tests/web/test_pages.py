@@ -175,7 +175,7 @@ def test_work_list_is_sorted_and_study_pages_link_their_neighbours(
     assert portal.browser().get(f"/studies/3?at={10**30}").status_code == 200, "an old bookmark"
 
 
-def test_work_list_pages_begin_behind_or_before_a_study(
+def test_work_list_pages_start_after_or_end_before_a_study(
     portal: Portal, a_png: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.reading.studies.PAGE_SIZE", 2)

@@ -254,7 +254,7 @@ def test_ingest_gives_back_images_when_stopping(
     assert {image.state for image in ingest_all(context, pool)} == {State.READY}
 
 
-def test_ingest_begins_no_file_after_its_time(
+def test_ingest_starts_no_file_after_its_time(
     context: AppContext, pool: DecoderPool, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(context, job, {f"a/{n}.png": a_png(seed=n) for n in range(4)})

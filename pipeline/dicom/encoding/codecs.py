@@ -54,24 +54,26 @@ def decode_reduced(
     its pixels are values of the film alone: padding is mixed with it along its edge, and other bits
     than the value's are lost. Raises RefusedError.
     """
-    if description.frames == 1 and description.samples == 1 and _has_values_only(description):
-        stream = encoded_frame(dataset, description, 0)
-        if is_jpeg_2000_stream(stream):
-            size = read_code_stream(stream)
-            halvings = most_halvings(size, minimum_size)
-            if halvings and 2 <= size.precision <= min(description.stored, 16):
-                with suppress(Exception):  # the other decoders say what is wrong
-                    samples = read_reduced(stream, size, halvings)
-                    signed = size.is_signed
-                    return _as_described(
-                        samples, description, size.precision, is_coded_signed=signed
-                    ), halvings
-    return decode_frame(dataset, description, 0), 0
+    if not _may_be_reduced(description):
+        return decode_frame(dataset, description, 0), 0
+    stream = encoded_frame(dataset, description, 0)
+    if is_jpeg_2000_stream(stream):
+        size = read_code_stream(stream)
+        halvings = most_halvings(size, minimum_size)
+        if halvings and 2 <= size.precision <= min(description.stored, 16):
+            with suppress(Exception):  # the other decoders say what is wrong
+                samples = read_reduced(stream, size, halvings)
+                signed = size.is_signed
+                return _as_described(
+                    samples, description, size.precision, is_coded_signed=signed
+                ), halvings
+    return decode_stream(stream, description), 0
 
 
-def _has_values_only(description: Description) -> bool:
-    has_others = description.palette or description.padding
-    return description.syntax.is_encapsulated and not has_others
+def _may_be_reduced(description: Description) -> bool:
+    is_single = description.frames == 1 and description.samples == 1
+    has_values_only = not (description.palette or description.padding)
+    return description.syntax.is_encapsulated and is_single and has_values_only
 
 
 def decode_stream(stream: bytes, description: Description) -> NDArray[Any]:

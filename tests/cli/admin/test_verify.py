@@ -31,7 +31,7 @@ def test_verify_prints_what_is_intact(context: AppContext) -> None:
     ]
 
 
-def test_verify_mends_entries_of_the_work_list(context: AppContext) -> None:
+def test_verify_repairs_work_list_entries(context: AppContext) -> None:
     fill_history(context)
     assert "repaired" not in run_on(context.settings, "verify").output
     with context.sessions.begin() as session:

@@ -305,7 +305,7 @@ def test_upgrade_from_0015_counts_what_is_there(engine: Engine) -> None:
         check_counts(session)
 
 
-def test_upgrade_from_0016_settles_labels(engine: Engine) -> None:
+def test_upgrade_from_0016_makes_valid_labels(engine: Engine) -> None:
     """As the program does, and counts them."""
     migrate(engine, "0016")
     usual = {"source": "csv", "user_id": 1, "created_at": TIME, "read_at": TIME, "role": "reader"}

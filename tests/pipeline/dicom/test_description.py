@@ -182,7 +182,7 @@ def test_window_outside_functional_groups_is_read_where_theirs_is_bad(bad: dict[
     assert [one[:12] for one in found.warnings] == ["Window Width"] * ("WindowCenter" in bad)
 
 
-def test_windows_outside_functional_groups_stand_behind_theirs() -> None:
+def test_windows_outside_functional_groups_come_after_theirs() -> None:
     group = groups(FrameVOILUTSequence={"WindowCenter": 128, "WindowWidth": 256})
     found = described(WindowCenter=[5.0], WindowWidth=[6.0], SharedFunctionalGroupsSequence=group)
     assert (found.windows, found.warnings) == ((Window(128, 256), Window(5, 6)), ())

@@ -117,7 +117,7 @@ def test_decoders_get_a_sound_stream_of_the_expected_bytes(packed: bytes) -> Non
     assert zlib.decompress(b"".join(iter(lambda: pixels.read(100), b""))) == ROWS
 
 
-def test_what_stands_far_behind_the_last_row_is_not_inflated() -> None:
+def test_what_follows_far_after_the_last_row_is_not_inflated() -> None:
     packed = zlib.compress(ROWS + NAME * 10**5, 0)
     decode_content(png_of(packed[:-4] + b"none"))
 

@@ -47,14 +47,14 @@ def test_other_preferences_are_ignored(sender: Sender, prefer: str) -> None:
     assert ask(sender, prefer)[1] < 3
 
 
-def test_nobody_waits_longer_than_a_stopping_portal_would_let_him(
+def test_wait_is_shorter_than_a_stopping_portal_allows(
     sender: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.intake.wait.LONGEST_S", 0.2)
     assert ask(sender, "wait=600")[1] < 60
 
 
-def test_requests_beyond_the_threads_that_may_wait_are_answered_at_once(
+def test_requests_beyond_the_threads_that_may_wait_do_not_wait(
     sender: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.intake.wait.LONGEST_S", 60.0)

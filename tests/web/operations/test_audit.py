@@ -56,7 +56,7 @@ def test_audit_page_filters_by_action_person_and_date(recorded: Portal) -> None:
     assert _targets(recorded, "?person=nobody") == []
 
 
-def test_audit_pages_begin_behind_or_before_a_row(
+def test_audit_pages_start_after_or_end_before_a_row(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.operations.audit.PAGE_SIZE", 2)
