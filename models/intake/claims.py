@@ -28,7 +28,7 @@ from pipeline.errors import RefusalCode
 
 JOBS_PER_CLAIM = 8  # each costs a query
 BACKLOG_SHARE = 4  # a claim takes one in so many, so that other workers find some
-SMALL_CHUNK = 32  # images; fewer would cost more for claim and record than they hurry
+SMALL_CHUNK = 32  # images; fewer cost more for claim and record than they save
 SUSPECT_SHARE = 0.1  # of the claims, for images that lost a worker while fresh ones wait
 STOPPED_WORKER = "this file stopped its worker {attempts} times"
 

@@ -16,7 +16,7 @@ from models.tables.learning import ImportedDataset, Label, LabelValue, Source, V
 
 CONFLICT = ":conflict"  # end of a kept count's value
 _COLUMNS = [getattr(ValidLabel, field.name) for field in fields(EffectiveLabel)]
-# Not by another value than that of data sets, which no index finds.
+# Not `!= Source.DATASET`, for which no index is used.
 _READERS_OWN = Label.source.in_([one for one in Source if one != Source.DATASET])
 
 

@@ -63,7 +63,7 @@ def summarise_files(session: Session, sha256s: Collection[str]) -> None:
 def summarise_everything(session: Session) -> None:
     """For a database to which nobody else writes."""
     if session.get_bind().dialect.name == "postgresql":
-        # Just filled, it would take all tables for tiny, and read whole ones for each row.
+        # It takes tables that were just filled for tiny, and would scan whole ones for each row.
         session.execute(text("ANALYZE image, prediction, study"))
     session.execute(delete(StudySummary).execution_options(synchronize_session=False))
     session.execute(_insert(Image.study_id.is_not(None)))
