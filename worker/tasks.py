@@ -34,7 +34,7 @@ _pulse = Pulse()
 
 @app.task(name=celery_config.INGEST_TASK)  # type: ignore[untyped-decorator]
 def ingest() -> None:
-    from worker.ingest import ingest_chunk
+    from worker.ingest.chunk import ingest_chunk
 
     live = _live_predictor() if process_context().settings.one_step else None
     _work(lambda context: ingest_chunk(context, _decoder_pool(), live), nudge=nudge_ingest)

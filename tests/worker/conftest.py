@@ -12,7 +12,7 @@ from tests.support.data.rows import a_job, images_in
 from tests.support.data.uploads import upload
 from tests.support.servers.databases import Database
 from worker import enqueue
-from worker.ingest import ingest_chunk
+from worker.ingest.chunk import ingest_chunk
 
 KEY = b"an invented key"
 Ingest = Callable[[dict[str, bytes]], list[Image]]

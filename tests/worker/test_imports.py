@@ -35,7 +35,7 @@ def loaded_by(statement: str) -> set[str]:
         ("import worker.enqueue", (*TENSORFLOW, *DECODERS, "openvino", "pipeline")),
         (PREDICTING, (*TENSORFLOW, *DECODERS)),
         (PREDICTED, (*TENSORFLOW, *DECODERS, "openvino_telemetry.main")),
-        ("import worker.tasks, worker.ingest", (*TENSORFLOW, "openvino")),
+        ("import worker.tasks, worker.ingest.chunk", (*TENSORFLOW, "openvino")),
         ("import cli.learn.evaluate", TENSORFLOW),
         (SUBMITTING, ("numpy", "sqlalchemy", "httpx", "rich")),
         (READING_FILES, (*TENSORFLOW, *DECODERS, "openvino", "sqlalchemy", "celery", "httpx")),

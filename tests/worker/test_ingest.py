@@ -29,7 +29,8 @@ from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.support.servers.databases import both_databases
 from tests.worker.conftest import TIMEOUT_S, Ingest, ingest_all
 from worker.chunks import PassingError
-from worker.ingest import UNREADABLE, ingest_chunk
+from worker.ingest.chunk import ingest_chunk
+from worker.ingest.read import UNREADABLE
 
 
 def studies(context: AppContext) -> dict[int, Study]:
@@ -259,7 +260,7 @@ def test_ingest_starts_no_file_after_its_time(
 ) -> None:
     upload(context, job, {f"a/{n}.png": a_png(seed=n) for n in range(4)})
     with monkeypatch.context() as patched:
-        patched.setattr("worker.ingest.CHUNK_S", 0.0)
+        patched.setattr("worker.ingest.read.CHUNK_S", 0.0)
         assert ingest_chunk(context, pool)
     images = images_in(context)
     found = {(image.state, image.attempts, image.leased_by) for image in images}
@@ -317,7 +318,7 @@ def test_ingest_blames_no_file_for_a_store_that_is_away(
     upload(context, job, {"a/1.png": a_png()})
     away = root.rename(root.with_name("elsewhere"))
     with monkeypatch.context() as patched:
-        patched.setattr("worker.ingest.claim_images", None)
+        patched.setattr("worker.ingest.chunk.claim_images", None)
         with pytest.raises(StoreAwayError):
             ingest_chunk(context, pool)
     away.rename(root)

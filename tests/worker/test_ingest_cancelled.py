@@ -22,7 +22,7 @@ from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.support.servers.databases import both_databases
 from tests.worker.conftest import KEY, TIMEOUT_S, ingest_all
 from worker.chunks import PassingError
-from worker.ingest import ingest_chunk
+from worker.ingest.chunk import ingest_chunk
 
 Action = Callable[[], object]
 AREAS = ("incoming", "stored", "inputs", "temporary")
@@ -124,7 +124,7 @@ def test_files_of_a_broken_ingest_are_garbage_once_its_job_is_cancelled(
     def cut_the_power(*_: object) -> None:
         raise PassingError("the power is cut")
 
-    monkeypatch.setattr("worker.ingest.hold_off_purges", cut_the_power)
+    monkeypatch.setattr("worker.ingest.record.hold_off_purges", cut_the_power)
     with pytest.raises(PassingError):
         ingest_chunk(context, pool)
     cancel(context, job)

@@ -15,7 +15,7 @@ from tests.support.data.rows import images_in
 from tests.support.data.uploads import a_png, files_in, upload
 from tests.support.servers.databases import both_databases
 from tests.worker.conftest import ingest_all
-from worker.ingest import ingest_chunk
+from worker.ingest.chunk import ingest_chunk
 from worker.predict import LivePredictor, predict_chunk
 
 

@@ -35,7 +35,7 @@ from tests.support.servers.databases import Database, downgrade
 from tests.support.web.pages import get_picture
 from web.app import create_app
 from worker import enqueue
-from worker.ingest import ingest_chunk
+from worker.ingest.chunk import ingest_chunk
 from worker.predict import LivePredictor, predict_chunk
 
 ON_SQLITE = pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)

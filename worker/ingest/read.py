@@ -1,54 +1,24 @@
-"""Files become network inputs, and these predictions: received -> ready | predicted | rejected.
-
-claim -> for each file's bytes: known already? else decode, shrink, de-identify -> store -> predict
-      -> record -> delete the upload, which may name its patient
-
-Images that cannot be predicted yet are ready, and predict is nudged. Images whose network input
-is lost are sent back by predict: it is made again, from the upload where that came again, else from
-the de-identified file.
-"""
+"""Which files of a chunk are known, and what decoders say of the others."""
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy.orm import Session
 
 from models.context import AppContext
 from models.files.damage import Damage, damaged_among, note_damage
-from models.files.garbage import delete_unneeded, hold_off_purges
-from models.files.presence import require_store
-from models.intake.claims import Claim, ClaimedImage, claim_images, still_held
-from models.intake.images import ReadImage, find_known_images, record_read
-from models.intake.terms import Sighting, count_terms, local_terms
-from models.learning.promotion import production_version
-from models.reading.predictions import add_first_predictions, finish_known
-from models.reading.studies import NewStudy, get_or_create_studies
+from models.intake.claims import Claim
+from models.intake.images import ReadImage, find_known_images
 from models.tables.intake import State
-from models.worklist.summaries import summarise_files
 from pipeline.atomic_file import FileGroup
 from pipeline.errors import DamagedFileError, DecoderError, Reason, RefusalCode, RefusedError
 from pipeline.prepare.pool import DecoderPool
-from pipeline.pseudonym import pseudonym
 from pipeline.types import PREPROCESSING, LocalTerms, Prepared
-from worker.chunks import (
-    NoDecodersError,
-    by_turns,
-    describe,
-    holding,
-    jobs_of,
-    raise_if_passing,
-    record,
-    report_late,
-)
-from worker.enqueue import nudge_predict
-from worker.predict import LivePredictor, OneStepPredictor, VersionPredictions
-from worker.tidy import discard_uploads
+from worker.chunks import NoDecodersError, by_turns, describe, raise_if_passing
 
 log = logging.getLogger(__name__)
 
@@ -84,39 +54,7 @@ class Outcomes:
         return sha256 in self.read or sha256 in self.refused or sha256 in self.failed
 
 
-def ingest_chunk(context: AppContext, pool: DecoderPool, live: LivePredictor | None = None) -> bool:
-    """Returns whether there was anything to do. Raises PassingError and StoreAwayError.
-
-    live: None leaves all predictions to the predict worker.
-    """
-    require_store(context.store.root)
-    # Before the claim, since it may take seconds.
-    predictor = OneStepPredictor.open(context, live) if live else None
-    with context.sessions.begin() as session:
-        claim = claim_images(session, State.RECEIVED, context.settings)
-        known_terms = local_terms(session)
-    if not claim.images:
-        return False
-    with holding(claim, context=context):
-        outcomes = _find_known(context, claim)
-        _read_new(context, pool, claim, outcomes, known_terms)
-        if outcomes.failed or outcomes.refused:
-            require_store(context.store.root)  # it may have gone in between: no file is at fault
-        read, predicted = dict(outcomes.read), None
-        if predictor and outcomes.inputs and not context.stopping.is_set():
-            predicted = predictor.predict(outcomes.inputs)
-        write = partial(_record, context, claim, outcomes, predicted)
-        recorded = record(write, context=context)
-        ended = [image for image in claim.images if outcomes.has(image.sha256)]
-        report_late(sum(image.id not in recorded for image in ended))
-        _delete_unrecorded(context, claim, read, recorded=recorded)
-    discard_uploads(context, [image.sha256 for image in claim.images if outcomes.has(image.sha256)])
-    if read.keys() - (predicted.predictions.keys() if predicted else ()):
-        nudge_predict(jobs=jobs_of(claim))
-    return True
-
-
-def _find_known(context: AppContext, claim: Claim) -> Outcomes:
+def find_known(context: AppContext, claim: Claim) -> Outcomes:
     hashes = [image.sha256 for image in claim.images]
     outcomes = Outcomes()
     with context.sessions() as session:
@@ -145,7 +83,7 @@ def _find_known(context: AppContext, claim: Claim) -> Outcomes:
     return outcomes
 
 
-def _read_new(
+def read_new(
     context: AppContext,
     pool: DecoderPool,
     claim: Claim,
@@ -243,101 +181,3 @@ def _store(
         study_hash=stored.study_uid_hash,
         patient_hash=stored.patient_hash,
     )
-
-
-def _record(
-    context: AppContext,
-    claim: Claim,
-    outcomes: Outcomes,
-    predicted: VersionPredictions | None,
-    session: Session,
-) -> set[int]:
-    """Returns the images that are recorded."""
-    hold_off_purges(session)
-    _leave_purged(context, outcomes)
-    held = still_held(session, claim)  # else a study could be left without images
-    read = [image for image in claim.images if image.id in held and image.sha256 in outcomes.read]
-    studies = {image.id: _study(image, outcomes.read[image.sha256], context) for image in read}
-    ids = get_or_create_studies(session, list(studies.values()))
-    recorded = record_read(
-        session,
-        claim,
-        read={
-            image.id: (outcomes.read[image.sha256], ids[studies[image.id].study_hash])
-            for image in read
-        },
-        refused=_by_image(claim.images, outcomes.refused),
-        failed=_by_image(claim.images, outcomes.failed),
-    )
-    sightings = [
-        Sighting(keyword, word, studies[image.id].patient_hash or studies[image.id].study_hash)
-        for image in read
-        for keyword, word in outcomes.unknown_terms.get(image.sha256, {}).items()
-    ]
-    count_terms(session, sightings, key=context.secrets.identity_key)
-    ready = {image.sha256 for image in read}
-    if predicted is not None:
-        new = predicted.predictions
-        add_first_predictions(
-            session,
-            {sha256: new[sha256] for sha256 in ready & new.keys()},
-            model_version_id=predicted.version_id,
-            engine=predicted.engine,
-        )
-    finished = _finish_predicted(context, outcomes, session)
-    summarise_files(session, ready | finished)  # in one call, which locks studies in one order
-    return recorded
-
-
-def _finish_predicted(context: AppContext, outcomes: Outcomes, session: Session) -> set[str]:
-    """Returns the SHA-256s of images that are finished, also of those that others hold."""
-    production = production_version(session)
-    if production is None:
-        return set()
-    return finish_known(
-        session,
-        list(outcomes.read),
-        model_version_id=production.id,
-        operating_point=context.settings.operating_point,
-    )
-
-
-def _delete_unrecorded(
-    context: AppContext, claim: Claim, read: dict[str, ReadImage], *, recorded: set[int]
-) -> None:
-    """A job that was cancelled or purged in between leaves no patient's image behind."""
-    kept = {image.sha256 for image in claim.images if image.id in recorded}
-    left = {sha256: one for sha256, one in read.items() if sha256 not in kept}
-    if left:
-        stored = {one.stored_sha256 for one in left.values()}
-        delete_unneeded(context.sessions, context.store, stored=stored, inputs=left)
-
-
-def _leave_purged(context: AppContext, outcomes: Outcomes) -> None:
-    """Files shared with images that were just purged are gone: these are read again."""
-    gone = [
-        sha256
-        for sha256, read in outcomes.read.items()
-        if not context.store.exists(read.stored_sha256)
-        or not context.store.has_network_input(sha256, PREPROCESSING)
-    ]
-    for sha256 in gone:
-        del outcomes.read[sha256]
-
-
-def _study(image: ClaimedImage, read: ReadImage, context: AppContext) -> NewStudy:
-    """DICOM files name their study; other files are grouped by folder.
-
-    A file without a folder is a study of its own: files picked in a dialog are not one patient's.
-    """
-    if read.study_hash is not None:
-        return NewStudy(read.study_hash, read.patient_hash)
-    path = PurePosixPath(image.file)
-    folder = str(path if path.parent == PurePosixPath() else path.parent)
-    key = context.secrets.identity_key
-    study_hash = pseudonym(key, "folder", image.job_id, folder)
-    return NewStudy(study_hash, read.patient_hash, folder)
-
-
-def _by_image(images: Iterable[ClaimedImage], by_hash: dict[str, Reason]) -> dict[int, Reason]:
-    return {image.id: by_hash[image.sha256] for image in images if image.sha256 in by_hash}
