@@ -15,7 +15,7 @@ EVERYTHING = ""  # as a scope: all jobs
 LABEL_LENGTH = 200  # characters that a list sorts by: databases limit what an index holds
 
 
-class Finding(StrEnum):
+class StudyFinding(StrEnum):
     """Of a study; none: no image has a finding."""
 
     PNEUMONIA = "pneumonia"
@@ -39,7 +39,7 @@ class StudySummary(Base):
         ForeignKey("study.id"), primary_key=True, autoincrement=False
     )
     scope: Mapped[str] = mapped_column(String(32), primary_key=True)  # a job's id, or EVERYTHING
-    finding: Mapped[Finding] = mapped_column(text_enum(Finding))
+    finding: Mapped[StudyFinding] = mapped_column(text_enum(StudyFinding))
     # Probability of the most suspicious image; below all probabilities without a finding.
     score: Mapped[float]
     created_at: Mapped[datetime]  # the study's

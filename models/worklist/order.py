@@ -7,7 +7,7 @@ from sqlalchemy import Select, literal, select, tuple_, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.counts import kept_counts
-from models.tables.worklist import EVERYTHING, Finding, StudySummary
+from models.tables.worklist import EVERYTHING, StudyFinding, StudySummary
 
 Order = Literal["probability", "created_at", "label", "images"]
 
@@ -28,7 +28,7 @@ class Listing:
 
     order: Order = "probability"
     descending: bool = True
-    finding: Finding | None = None
+    finding: StudyFinding | None = None
     job_id: str | None = None
 
     @property
@@ -36,11 +36,11 @@ class Listing:
         return self.job_id or EVERYTHING
 
     @property
-    def findings(self) -> list[Finding]:
-        return list(Finding) if self.finding is None else [self.finding]
+    def findings(self) -> list[StudyFinding]:
+        return list(StudyFinding) if self.finding is None else [self.finding]
 
-    def rank(self, finding: Finding) -> int:
-        return int(self.order == "probability" and finding == Finding.NONE)
+    def rank(self, finding: StudyFinding) -> int:
+        return int(self.order == "probability" and finding == StudyFinding.NONE)
 
 
 def count_studies(session: Session, listing: Listing) -> int:
@@ -88,7 +88,7 @@ def studies_from(
 
 def _of_finding(
     listing: Listing,
-    finding: Finding,
+    finding: StudyFinding,
     anchor: StudySummary | None,
     *,
     including: bool,

@@ -29,7 +29,13 @@ from sqlalchemy.orm import Session
 from models.learning.promotion import production_version
 from models.query import batches
 from models.tables.intake import Image, Prediction, Study
-from models.tables.worklist import EVERYTHING, LABEL_LENGTH, Finding, StudySummary, SummaryBasis
+from models.tables.worklist import (
+    EVERYTHING,
+    LABEL_LENGTH,
+    StudyFinding,
+    StudySummary,
+    SummaryBasis,
+)
 from models.worklist.shown import shown_prediction_id
 from pipeline.types import OperatingPoint
 
@@ -165,9 +171,9 @@ def _counted(images: CTE) -> tuple[ColumnElement[Any], ...]:
     )
     rank = func.coalesce(func.max(case((suspected, 2), (answered, 1))), 0)
     finding = case(
-        (rank == 2, Finding.PNEUMONIA.value),
-        (rank == 1, Finding.NORMAL.value),
-        else_=Finding.NONE.value,
+        (rank == 2, StudyFinding.PNEUMONIA.value),
+        (rank == 1, StudyFinding.NORMAL.value),
+        else_=StudyFinding.NONE.value,
     )
     return (
         finding.label("finding"),

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from models.reading.results import Result
 from models.reading.studies import Place
-from models.tables.worklist import Finding
+from models.tables.worklist import StudyFinding
 from models.worklist.order import Listing, Order
 from web.http.params import LARGEST
 from web.http.schemas import Out, Paging, Text
@@ -30,7 +30,7 @@ StudyId = Annotated[int, Field(ge=1, le=LARGEST)]
 class ListingQuery(BaseModel):
     order: Order = "probability"
     descending: bool = True
-    finding: Finding | None = None
+    finding: StudyFinding | None = None
     job_id: Text | None = None
 
     def listing(self) -> Listing:

@@ -15,7 +15,7 @@ from models.reading import studies as studies_module
 from models.reading.predictions import record_predictions
 from models.reading.studies import NewStudy, StudyPage, get_or_create_studies
 from models.tables.intake import Image, ModelVersion, State
-from models.tables.worklist import Finding
+from models.tables.worklist import StudyFinding
 from models.worklist.order import Listing
 from models.worklist.summaries import summarise
 from pipeline.errors import Reason, RefusalCode
@@ -194,9 +194,9 @@ def test_list_studies_sorts_filters_and_pages(session: Session) -> None:
     assert (highest.total, highest.after) == (7, highest.items[-1].id)
     lowest = list_studies(session, descending=False)
     assert [study.probability for study in lowest.items] == [0.0, 0.1, 0.2, 0.3, 0.4, None, None]
-    assert list_studies(session, finding=Finding.PNEUMONIA).total == 2
-    assert list_studies(session, finding=Finding.NORMAL).total == 3
-    without = list_studies(session, finding=Finding.NONE).items
+    assert list_studies(session, finding=StudyFinding.PNEUMONIA).total == 2
+    assert list_studies(session, finding=StudyFinding.NORMAL).total == 3
+    without = list_studies(session, finding=StudyFinding.NONE).items
     assert {study.label: study.threshold for study in without} == {"waiting": None, "strange": None}
     assert list_studies(session, job_id=other.id).items[0].label == "waiting"
     by_label = list_studies(session, order="label", descending=False)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.tables.intake import Study
-from models.tables.worklist import Finding, StudySummary
+from models.tables.worklist import StudyFinding, StudySummary
 from models.worklist.order import Listing, Order, count_studies, studies_from
 from tests.support.servers.databases import both_databases
 
@@ -23,8 +23,9 @@ def fill(session: Session, *, scopes: tuple[str, ...] = ("", "a job")) -> None:
         session.add(Study(id=number, study_hash=f"{number}"))
     session.flush()
     for number, scope in product(range(1, 40), scopes):
-        finding = chance.choice(list(Finding))
-        score = -1.0 if finding == Finding.NONE else chance.choice([0.2, 0.5, 0.7])  # with ties
+        finding = chance.choice(list(StudyFinding))
+        with_ties = chance.choice([0.2, 0.5, 0.7])
+        score = -1.0 if finding == StudyFinding.NONE else with_ties
         moment, label = TIME + timedelta(seconds=chance.randrange(9)), chance.choice("aàBbä")
         values: dict[str, Any] = {"finding": finding, "score": score, "created_at": moment}
         values |= {"label": label, "images": chance.randrange(3), "predicted": 0}
@@ -46,14 +47,14 @@ def walk(session: Session, listing: Listing, *, backwards: bool = False) -> list
 def test_pages_are_the_whole_list_in_order(session: Session) -> None:
     fill(session)
     for order, descending, finding, job in product(
-        get_args(Order), (True, False), (None, *Finding), (None, "a job")
+        get_args(Order), (True, False), (None, *StudyFinding), (None, "a job")
     ):
         listing = Listing(order, descending, finding, job)
         key = getattr(StudySummary, KEYS[order])
         which = [StudySummary.scope == (job or "")]
         which += [StudySummary.finding == finding] if finding else []
         way = (lambda column: column.desc()) if descending else (lambda column: column.asc())
-        last = StudySummary.finding == Finding.NONE
+        last = StudySummary.finding == StudyFinding.NONE
         ends = (last,) if order == "probability" else ()
         ids = select(StudySummary.study_id).where(*which)
         expected = list(session.scalars(ids.order_by(*ends, way(key), way(StudySummary.study_id))))
@@ -69,5 +70,5 @@ def test_pages_are_the_whole_list_in_order(session: Session) -> None:
 
 def test_list_begins_at_its_start_where_a_study_is_not_in_it(session: Session) -> None:
     fill(session)
-    listing = Listing(finding=Finding.NORMAL)
+    listing = Listing(finding=StudyFinding.NORMAL)
     assert studies_from(session, listing, study_id=99, limit=3) == walk(session, listing)[:3]
