@@ -208,13 +208,8 @@ class Settings(BaseSettings):
 
     @property
     def cache_dir(self) -> Path | None:
-        """May be deleted at any time. The user's where there is no data folder."""
-        if self.data_dir.is_dir():
-            return self.data_dir / "cache"
-        try:
-            return Path.home() / ".cache" / "overread"
-        except RuntimeError:  # a user without a home
-            return None
+        """May be deleted at any time. None without a data folder: nothing is written elsewhere."""
+        return self.data_dir / "cache" if self.data_dir.is_dir() else None
 
     @property
     def lease_s(self) -> int:

@@ -130,11 +130,10 @@ def test_time_limits_are_derived_from_one_number() -> None:
     assert settings.visibility_timeout_s == 1100
 
 
-def test_cache_is_the_users_where_there_is_no_data_folder(
+def test_there_is_no_cache_without_a_data_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("OVERREAD_DATA", str(tmp_path / "data"))
-    assert Settings.read().cache_dir == tmp_path / ".cache" / "overread"
+    assert Settings.read().cache_dir is None
     (tmp_path / "data").mkdir()
     assert Settings.read().cache_dir == tmp_path / "data" / "cache"
