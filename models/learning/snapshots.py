@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, insert, or_, select
+from sqlalchemy import ColumnElement, exists, insert, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from models.base import now
 from models.intake.study_links import StudyLink, find_study_links
-from models.query import Page, count_rows, insert_new, read_page, read_row_page
-from models.tables.intake import Image
+from models.query import Page, batches, count_rows, insert_new, read_page, read_row_page
+from models.tables.intake import Image, State
 from models.tables.learning import (
     DatasetSnapshot,
     Label,
@@ -28,7 +28,11 @@ from pipeline.types import Split
 SITE = "site"  # the origin of uploaded images
 LEARNABLE = (LabelValue.PNEUMONIA, LabelValue.NORMAL)
 COLUMNS = ("sha256", "label", "split", "origin", "patient_hash", "label_id")
-LEFT_OUT = "left_out_label_ids"  # in a report: labels that were seen but not included
+# In a report: labels that were seen but not included; those of files that were not read here yet;
+# and the last label of all, valid or not. Snapshots of earlier releases have only the first.
+LEFT_OUT = "left_out_label_ids"
+NO_FILE = "no_file_label_ids"
+LAST_LABEL = "last_label_id"
 
 
 @dataclass(frozen=True)
@@ -175,15 +179,31 @@ def last_trained_snapshot(session: Session) -> DatasetSnapshot | None:
 
 def new_label_count(session: Session) -> int:
     """Count the site images with a label that the last training did not use."""
-    is_of_site = exists().where(Image.sha256 == ValidLabel.sha256, Image.stored_sha256.is_not(None))
-    which = (ValidLabel.value.in_(LEARNABLE), ValidLabel.dataset_id.is_(None), is_of_site)
     last = last_trained_snapshot(session)
     if last is None:
-        return count_rows(session, ValidLabel, *which)
-    is_seen = exists().where(
+        return count_rows(session, ValidLabel, *_IS_LEARNABLE)
+    # The other labels are as the snapshot saw them, and those it has all seen.
+    since = select(Label.sha256).where(Label.id > last.report.get(LAST_LABEL, 0))
+    without_file = [ValidLabel.label_id.in_(ids) for ids in batches(last.report.get(NO_FILE, ()))]
+    is_member = exists().where(
         SnapshotImage.snapshot_id == last.id,
         SnapshotImage.sha256 == ValidLabel.sha256,
         SnapshotImage.label_id == ValidLabel.label_id,
     )
-    unseen = session.scalars(select(ValidLabel.label_id).where(*which, ~is_seen)).all()
-    return len(set(unseen) - set(last.report.get(LEFT_OUT, ())))
+    new: set[int] = set()
+    for may_be_new in (ValidLabel.sha256.in_(since), *without_file):
+        which = (may_be_new, *_IS_LEARNABLE, ~is_member)
+        new.update(session.scalars(select(ValidLabel.label_id).where(*which)))
+    return len(new.difference(last.report.get(LEFT_OUT, ())))
+
+
+def _has_image(*which: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(Image.sha256 == ValidLabel.sha256, *which)
+
+
+# Of a valid label: its file was read here. Most are predicted, which an index answers by itself.
+_IS_LEARNABLE = (
+    ValidLabel.value.in_(LEARNABLE),
+    ValidLabel.dataset_id.is_(None),
+    or_(_has_image(Image.state == State.PREDICTED), _has_image(Image.stored_sha256.is_not(None))),
+)

@@ -11,10 +11,21 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
 from models.context import AppContext
 from models.learning.labelled_blobs import LabelledBlob, labelled_blobs, use_repeatable_read
-from models.learning.snapshots import LEFT_OUT, Member, PastMember, freeze, past_members
-from models.tables.learning import DatasetSnapshot, LabelValue
+from models.learning.snapshots import (
+    LAST_LABEL,
+    LEFT_OUT,
+    NO_FILE,
+    Member,
+    PastMember,
+    freeze,
+    past_members,
+)
+from models.tables.learning import DatasetSnapshot, Label, LabelValue, ValidLabel
 from pipeline.evaluation.leakage import Leak, leak_report
 from pipeline.types import Split
 from worker.night.leaks import candidate_leaks, stored_candidates
@@ -28,17 +39,28 @@ def take_snapshot(context: AppContext) -> DatasetSnapshot:
     with context.sessions() as session:
         use_repeatable_read(session)
         blobs, past = labelled_blobs(session), past_members(session)
+        labels_so_far = _labels_so_far(session, blobs)
     wanted = decide_members(blobs, past=past, key=context.secrets.identity_key)
     candidates = stored_candidates(context, wanted)
     leaks = candidate_leaks(context, candidates)
     excluded = {leak.excluded for leak in leaks}
     members = [one.member for one in candidates if one.member.sha256 not in excluded]
-    report = _report(blobs, members, leaks, past)
+    report = _report(blobs, members, leaks, past) | labels_so_far
     report["without_input"] = len(wanted) - len(candidates)
     with context.sessions.begin() as session:
         snapshot = freeze(session, members, report=report)
     log.info("snapshot %d: %d images, %d excluded", snapshot.id, len(members), len(excluded))
     return snapshot
+
+
+def _labels_so_far(session: Session, blobs: Sequence[LabelledBlob]) -> dict[str, Any]:
+    """So that `new_label_count` need not look at every label."""
+    has_file = {blob.label.label_id for blob in blobs}
+    valid = session.scalars(select(ValidLabel.label_id).order_by(ValidLabel.label_id))
+    return {
+        LAST_LABEL: session.scalar(select(func.max(Label.id))) or 0,
+        NO_FILE: [label_id for label_id in valid if label_id not in has_file],
+    }
 
 
 def _report(

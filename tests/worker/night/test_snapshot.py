@@ -1,6 +1,7 @@
 """Snapshots: members, report, repetition and concurrent labels."""
 
 import hashlib
+import random
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,16 @@ from models.files.damage import Damage, list_damage
 from models.learning.labelled_blobs import labelled_blobs, use_repeatable_read
 from models.learning.labels import effective_labels
 from models.learning.snapshots import (
+    LEARNABLE,
+    LEFT_OUT,
     SITE,
     last_trained_snapshot,
     new_label_count,
     snapshot_images,
     snapshot_lines,
 )
+from models.query import update_rows
+from models.tables.intake import Image, State
 from models.tables.learning import DatasetSnapshot, Night, SnapshotImage
 from models.tables.people import Role
 from pipeline.pseudonym import patient_pseudonym
@@ -221,6 +226,85 @@ def test_labels_are_new_until_a_candidate_was_trained_on_them(
         last = last_trained_snapshot(session)
     assert last is not None
     assert last.id == snapshot.id
+
+
+def test_label_is_new_whenever_its_file_is_read(context: AppContext, archive: Archive) -> None:
+    late = archive.site_image()
+    _set_read(context, late, is_read=False)
+    archive.site_image()
+    snapshot = take_snapshot(context)
+    learn_from(context, snapshot)
+    assert (snapshot.report["images"], new_labels(context)) == (1, 0)
+    _set_read(context, late, is_read=True)
+    assert new_labels(context) == 1
+    learn_from(context, take_snapshot(context))
+    assert new_labels(context) == 0
+
+
+def test_earlier_label_that_counts_again_is_new(context: AppContext, archive: Archive) -> None:
+    """Its reader's was not valid while the other one, an admin then, was overruling it."""
+    image = archive.site_image()
+    archive.label(image, PNEUMONIA, reader="olga", role=Role.ADMIN)
+    learn_from(context, take_snapshot(context))
+    assert new_labels(context) == 0
+    archive.label(image, UNUSABLE, reader="olga", role=Role.VIEWER)
+    assert new_labels(context) == 1
+
+
+def test_new_labels_after_a_training_of_an_earlier_release(
+    context: AppContext, archive: Archive
+) -> None:
+    """Its snapshot does not say which label was the last."""
+    archive.site_image()
+    archive.site_image(value=UNUSABLE)
+    snapshot = take_snapshot(context)
+    learn_from(context, snapshot)
+    with context.sessions.begin() as session:
+        report = session.get_one(DatasetSnapshot, snapshot.id).report
+        kept = {LEFT_OUT: report[LEFT_OUT]}
+        session.get_one(DatasetSnapshot, snapshot.id).report = kept
+    assert new_labels(context) == 0
+    archive.site_image()
+    assert new_labels(context) == 1
+
+
+@both_databases
+def test_new_labels_are_those_that_a_full_count_finds(
+    context: AppContext, archive: Archive
+) -> None:
+    chance = random.Random(11)
+    images = [archive.site_image(value=None) for _ in range(12)]
+    values, roles = (PNEUMONIA, NORMAL, UNUSABLE), (Role.VIEWER, Role.READER, Role.ADMIN)
+    counts = set()
+    for step in range(60):
+        sha256, reader = chance.choice(images), chance.choice(["rita", "olga"])
+        archive.label(sha256, chance.choice(values), reader=reader, role=chance.choice(roles))
+        _set_read(context, chance.choice(images), is_read=chance.random() < 0.7)
+        if step % 20 == 9:
+            learn_from(context, take_snapshot(context))
+        counts.add(new_labels(context))
+        assert new_labels(context) == _count_in_full(context)
+    assert len(counts) > 4
+
+
+def _set_read(context: AppContext, sha256: str, *, is_read: bool) -> None:
+    """As a worker leaves an image, or before one has read it."""
+    stored, state = (a_hash("stored"), State.PREDICTED) if is_read else (None, State.RECEIVED)
+    with context.sessions.begin() as session:
+        update_rows(session, Image, Image.sha256 == sha256, stored_sha256=stored, state=state)
+
+
+def _count_in_full(context: AppContext) -> int:
+    with context.sessions() as session:
+        last = last_trained_snapshot(session)
+        members = snapshot_images(session, last.id) if last else []
+        seen = {member.label_id for member in members}
+        seen.update(last.report[LEFT_OUT] if last else [])
+        return sum(
+            blob.label.value in LEARNABLE and not blob.imported and blob.label.label_id not in seen
+            for blob in labelled_blobs(session)
+            if blob.site
+        )
 
 
 @both_databases
