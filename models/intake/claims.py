@@ -109,7 +109,7 @@ def _chunk_size(session: Session, waiting: ColumnElement[bool], most: int) -> in
         return most
     some = select(Image.id).where(waiting).limit(most * BACKLOG_SHARE).subquery()
     count = session.scalar(select(func.count()).select_from(some)) or 0
-    return min(max(count // BACKLOG_SHARE, SMALL_CHUNK), most)
+    return max(count // BACKLOG_SHARE, SMALL_CHUNK)
 
 
 def _pick_shares(session: Session, waiting: ColumnElement[bool], limit: int) -> list[int]:
