@@ -76,7 +76,7 @@ def settle_layout(frames: FrameReader, description: Description, limits: Limits)
             settled = _of_native(frames, settled)
             _check_length(dataset, settled)
             settled = _of_colours(frames, settled)
-        settled = _of_grey(dataset, settled, stated=description)
+        settled = _of_grey(frames, settled, stated=description)
     _check_length(dataset, settled)
     write_back(dataset, settled, stated=description)
     return settled
@@ -231,11 +231,13 @@ def _is_equal(frame: NDArray[Any]) -> NDArray[np.bool_]:
     return equal
 
 
-def _of_grey(dataset: Dataset, description: Description, *, stated: Description) -> Description:
+def _of_grey(frames: FrameReader, description: Description, *, stated: Description) -> Description:
     """Keep one sample of pixels that are stated to be grey and have three, in all frames."""
     if description.samples != 3 or stated.photometric not in _GREY:
         return description
-    three = [decode_frame(dataset, description, index) for index in range(description.frames)]
+    dataset = frames.dataset
+    further = (decode_frame(dataset, description, index) for index in range(1, description.frames))
+    three = [frames.first(description), *further]
     are_equal = all(_is_equal(frame).all() for frame in three)
     is_first = are_equal or description.photometric in _YBR_FULL
     one = [frame[..., 0] if is_first else _luminance(frame) for frame in three]

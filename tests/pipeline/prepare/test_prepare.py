@@ -50,6 +50,28 @@ def test_frame_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     dataset = pydicom.dcmread(path)
     dataset.BitsStored, dataset.HighBit = 10, 9
     dataset.save_as(path)
+    streams = count_jpeg_2000(monkeypatch)
+    stored = prepare(path, key=KEY).stored
+    assert stored is not None
+    assert pydicom.dcmread(io.BytesIO(stored.blob)).pixel_array.max() == 1023
+    assert len(streams) == 1
+
+
+def test_grey_of_three_samples_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colours = np.stack([make_picture()] * 3, axis=-1)
+    path = make_dicom(tmp_path / "x.dcm", colours, transfer_syntax=JPEG2000Lossless)
+    dataset = pydicom.dcmread(path)
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.save_as(path)
+    streams = count_jpeg_2000(monkeypatch)
+    assert prepare(path, key=KEY).stored is not None
+    assert len(streams) == 1
+
+
+def count_jpeg_2000(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Return the streams that are decoded from now on."""
     streams = []
 
     def counted(stream: bytes) -> Any:
@@ -57,10 +79,7 @@ def test_frame_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         return openjpeg.utils.decode(stream)
 
     monkeypatch.setattr("pipeline.dicom.encoding.codecs.decode_by_openjpeg", counted)
-    stored = prepare(path, key=KEY).stored
-    assert stored is not None
-    assert pydicom.dcmread(io.BytesIO(stored.blob)).pixel_array.max() == 1023
-    assert len(streams) == 1
+    return streams
 
 
 def test_colours_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
