@@ -21,6 +21,8 @@ from tests.support.servers.service import Service, wait_until
 
 pytestmark = pytest.mark.processes
 
+# In one step no image waits between decoding and prediction; a backup must save those that do.
+SETTINGS = {"one_step": "false"}
 FIGURES = ("probability", "unfamiliarity", "heatmap_peak")
 
 
