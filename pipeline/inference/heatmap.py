@@ -2,8 +2,8 @@
 
 The limits were set with the network baseline-1 on 800 training images (children) and 157 others,
 mostly of adults; the shares given here are baseline-2's on the same images, of which it predicted
-pneumonia for 503: 390 of children, 113 others. To measure again:
-`python -m benchmarks.heatmaps --trust TRAIN/NORMAL TRAIN/PNEUMONIA EXTERNAL --version FOLDER`.
+pneumonia for 503: 390 of children, 113 others. To measure again: `python -m
+benchmarks.accuracy.heatmaps --trust TRAIN/NORMAL TRAIN/PNEUMONIA EXTERNAL --version FOLDER`.
 """
 
 import numpy as np

@@ -1,9 +1,9 @@
 """Generated chest radiographs that show no one, for demos and tests.
 
 The anatomy is sampled from a statistical model of registered training images (mean and principal
-components per class, see `benchmarks/fit_phantom.py`). Detail that the mean has lost (vessels,
-ribs, spine, opacities) is drawn into it at `FINE` times its resolution, then pose, exposure, noise,
-collimation and side marker.
+components per class, see `benchmarks/accuracy/fit_phantom.py`). Detail that the mean has lost
+(vessels, ribs, spine, opacities) is drawn into it at `FINE` times its resolution, then pose,
+exposure, noise, collimation and side marker.
 """
 
 from functools import cache

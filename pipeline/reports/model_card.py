@@ -29,7 +29,7 @@ def render_model_card(card: Json) -> str:
     """Return Markdown for a card of format 2.
 
     Optional in the card: `commands` by row of `metrics`, `heatmap_scores` as
-    `benchmarks.heatmap_score` measures them, and what a training from a snapshot adds:
+    `benchmarks.accuracy.heatmap_score` measures them, and what a training from a snapshot adds:
     `snapshot`, `started_from`, `mode`, `mixture`, `familiarity`.
     """
     rows, columns = card["heatmap"]

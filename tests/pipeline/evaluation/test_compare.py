@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.power import World
+from benchmarks.accuracy.power import World
 from pipeline.evaluation.compare import FIGURES, Answers, compare, level_of_each
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.metrics import auroc

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.power import World
+from benchmarks.accuracy.power import World
 from pipeline.evaluation.bootstrap import Interval
 from pipeline.evaluation.compare import Comparison, Pair, compare, level_of_each
 from pipeline.evaluation.promotion_gate import Gate, decide_promotion

@@ -1,6 +1,6 @@
 """Seconds an epoch: ours against the usual notebook's, on the same images, in one run.
 
-    python -m benchmarks.training FOLDER --weights FILE [--images 256] [--epochs 3]
+    python -m benchmarks.speed.training FOLDER --weights FILE [--images 256] [--epochs 3]
 
 FOLDER holds NORMAL and PNEUMONIA; --images are taken from it evenly, 0 takes all. Each side is a
 process of its own, the notebook's without our switches, and their epochs alternate, so that
@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.notebook import notebook_epochs
+from benchmarks.speed.notebook import notebook_epochs
 from pipeline.inference.tensorflow_engine import import_tensorflow
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import read_images
@@ -96,8 +96,8 @@ def link_sample(source: Path, target: Path, *, images: int) -> int:
 def side_process(name: str, folder: Path, arguments: argparse.Namespace) -> Iterator[Epoch]:
     """A process that runs an epoch for every line that it is sent, and answers with seconds."""
     command = [
-        sys.executable, __file__, str(folder), "--side", name, "--weights", arguments.weights,
-        "--frozen-share", str(arguments.frozen_share),
+        sys.executable, "-m", "benchmarks.speed.training", str(folder), "--side", name,
+        "--weights", arguments.weights, "--frozen-share", str(arguments.frozen_share),
     ]  # fmt: skip
     quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
     with subprocess.Popen(

@@ -1,6 +1,6 @@
 """Do answers stay when a film uses a part of its range of values, and states no window?
 
-    python -m benchmarks.ranges FOLDER [--films 60]
+    python -m benchmarks.accuracy.ranges FOLDER [--films 60]
 
 FOLDER holds films of 8 bits in NORMAL and PNEUMONIA, e.g. chest_xray/train. Each is written as
 DICOM of 12 or 16 bits, PNG and TIFF that use a half to a sixteenth of the range, signed values, or

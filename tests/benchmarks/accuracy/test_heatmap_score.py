@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.heatmap_score import (
+from benchmarks.accuracy.heatmap_score import (
     METRICS,
     TOLERANCE,
     BoxedImage,

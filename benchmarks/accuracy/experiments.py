@@ -1,12 +1,12 @@
 """Training configurations compared on patient-wise folds, on shifted validation images.
 
-    python -m benchmarks.experiments DATASET RECIPES --weights FILE [--external FOLDER]
+    python -m benchmarks.accuracy.experiments DATASET RECIPES --weights FILE [--external FOLDER]
         [--folds 0 1] [--images 1280] [--validation-images 300]
 
 RECIPES is a JSON file: names with some of TrainingConfig's numbers. Each recipe is trained on a
 balanced sample of each fold's training patients and judged on a balanced sample of its validation
 patients; the fold's number is also the seed. Prints one JSON line for each training; see
-`experiments.md` for results.
+`benchmarks/experiments.md` for results.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.shifts import SHIFTS, SWAPPED, swap_style
-from benchmarks.train_baseline import ADULTS, read_external
+from benchmarks.accuracy.shifts import SHIFTS, SWAPPED, swap_style
+from benchmarks.accuracy.train_baseline import ADULTS, read_external
 from pipeline.evaluation.calibration import choose_threshold, fit_temperature
 from pipeline.evaluation.metrics import auroc
 from pipeline.inference.predictor import probability_of

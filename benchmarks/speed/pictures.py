@@ -1,6 +1,6 @@
 """Whether one large image stops the portal: many ask for it at once while `/healthz` is polled.
 
-    python -m benchmarks.pictures [--requests 40] [--side 7200]
+    python -m benchmarks.speed.pictures [--requests 40] [--side 7200]
 
 Starts a portal alone, with one image of side x side pixels in its store. Those that get 503 wait as
 long as it says and ask again. Prints the slowest answer of `/healthz`, the memory of the portal

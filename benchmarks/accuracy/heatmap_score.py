@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.randomisation import DRAWS, randomise_version
+from benchmarks.accuracy.randomisation import DRAWS, randomise_version
 from pipeline.decode.decode import decode
 from pipeline.drawing import smooth
 from pipeline.errors import PipelineError, RefusedError

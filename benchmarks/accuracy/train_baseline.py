@@ -1,10 +1,11 @@
 """Train the network that ships with the project.
 
-    python -m benchmarks.train_baseline DATASET --weights FILE [--external FOLDER]
+    python -m benchmarks.accuracy.train_baseline DATASET --weights FILE [--external FOLDER]
 
 DATASET is in the public layout. The external folder holds a `manifest.csv` with the columns
 `file`, `label` and `patient_group`, and `boxes.csv`; its radiographs are measured for the card.
-The recipe was found by `experiments.py`; see `experiments.md`. Two cores take about half an hour.
+The recipe was found by `experiments.py`; see `benchmarks/experiments.md`. Two cores take about half
+an hour.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.heatmap_score import score_external
+from benchmarks.accuracy.heatmap_score import score_external
 from pipeline.inference.version_folder import BASELINE, check_is_new
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset, read_images

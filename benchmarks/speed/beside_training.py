@@ -1,6 +1,6 @@
 """Images per second of the predicting engine, alone and beside a training; one run, as a ratio.
 
-    python -m benchmarks.beside_training [FOLDER] [--cores 1] [--seconds 20] [--rounds 3]
+    python -m benchmarks.speed.beside_training [FOLDER] [--cores 1] [--seconds 20] [--rounds 3]
 
 The training is a process of its own that bounds itself as the night's does
 (`worker.night.resources`) and teaches the upper blocks of the shipped network: on the images of
@@ -82,7 +82,7 @@ def rate(predictor: Predictor, images: NDArray[np.uint8], *, seconds: float) -> 
 @contextmanager
 def training_process() -> Iterator[subprocess.Popen[bytes]]:
     """Once it has taken its first step; a session of its own, as under the supervisor."""
-    command = [sys.executable, __file__, "--train", *sys.argv[1:]]
+    command = [sys.executable, "-m", "benchmarks.speed.beside_training", "--train", *sys.argv[1:]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as training:
         assert training.stdout is not None
         try:

@@ -2,7 +2,7 @@ from math import comb
 
 import pytest
 
-from benchmarks.power import OPEN, World, main, share_of_yes
+from benchmarks.accuracy.power import OPEN, World, main, share_of_yes
 
 STATED = 0.05
 # World, test sets, trials.

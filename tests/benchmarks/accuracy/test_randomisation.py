@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.randomisation import (
+from benchmarks.accuracy.randomisation import (
     STAGES,
     compile_heatmaps,
     correlations,

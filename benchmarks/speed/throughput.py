@@ -1,9 +1,9 @@
 """Images per second and core-milliseconds an image on this machine, in one run.
 
-    python -m benchmarks.throughput FOLDER [--copies 25] [--notebook-images 30]
+    python -m benchmarks.speed.throughput FOLDER [--copies 25] [--notebook-images 30]
 
 (a) the usual notebook path, one image at a time: Keras's load_img, `predict`, Grad-CAM by
-gradient tape, overlay drawn by OpenCV; (b) the expert's script (`benchmarks/expert.py`), which
+gradient tape, overlay drawn by OpenCV; (b) the expert's script (`expert.py`), which
 does nothing but predict; (c) `overread predict`; (d) the whole service, from `overread submit` to
 its last stored row, and the stages of it; and what bounds them: decoding alone and the network
 alone. Start-up is included except in (a). With --copies, every JPEG is sent several times, each
@@ -26,8 +26,8 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from benchmarks.core_time import Cost, core_s_by_stage, cores, cost_of, run
-from benchmarks.notebook import open_notebook
+from benchmarks.speed.core_time import Cost, core_s_by_stage, cores, cost_of, run
+from benchmarks.speed.notebook import open_notebook
 from pipeline.errors import RefusedError
 from pipeline.inference.engine import load_engine
 from pipeline.inference.version_folder import BASELINE
@@ -97,7 +97,7 @@ def copy_files(source: Path, target: Path, *, copies: int) -> list[Path]:
 
 def expert_cost(scratch: Path) -> Cost:
     out = scratch / "expert.csv"
-    command = [sys.executable, "-m", "benchmarks.expert", str(scratch / "studies"), str(out)]
+    command = [sys.executable, "-m", "benchmarks.speed.expert", str(scratch / "studies"), str(out)]
     status, _, cost = run(command)
     if status:
         raise SystemExit(f"the expert's script ended with {status}")

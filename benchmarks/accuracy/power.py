@@ -1,7 +1,7 @@
 """Power of the promotion gate, by number of patients and true gain.
 
-    python -m benchmarks.power
-    python -m benchmarks.power --auroc 0.9 --patients 100 300 900 --trials 40 --skip-equal
+    python -m benchmarks.accuracy.power
+    python -m benchmarks.accuracy.power --auroc 0.9 --patients 100 300 900 --trials 40 --skip-equal
 
 Simulated scores go through the comparison and decision of a night. The tables of docs/power.md
 take 15 minutes on one core; the second form, for one site, takes a minute.

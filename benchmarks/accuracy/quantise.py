@@ -1,6 +1,7 @@
 """Quantise a version's network, and compare it with the version as it serves.
 
-    python -m benchmarks.quantise DATASET --external FOLDER --output FOLDER [--version FOLDER]
+    python -m benchmarks.accuracy.quantise DATASET --external FOLDER --output FOLDER
+        [--version FOLDER]
 
 DATASET is what the version was trained on, in the public layout; its training images calibrate, its
 validation patients, and the external radiographs as in `train_baseline`, are compared. The new
@@ -20,7 +21,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.train_baseline import read_external, tell
+from benchmarks.accuracy.train_baseline import read_external, tell
 from pipeline.evaluation.compare import Answers, compare, level_of_each
 from pipeline.evaluation.evaluate import ScoreCollector, Scores
 from pipeline.evaluation.promotion_gate import Gate, decide_promotion
@@ -33,7 +34,7 @@ from pipeline.training.dataset import Dataset
 from pipeline.training.train import read_job
 from pipeline.types import Prediction
 
-PREDICT = "from benchmarks.quantise import save; import sys; save(*sys.argv[1:])"
+PREDICT = "from benchmarks.accuracy.quantise import save; import sys; save(*sys.argv[1:])"
 
 
 def main() -> None:

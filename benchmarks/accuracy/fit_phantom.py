@@ -1,6 +1,6 @@
 """Fit the statistical model that `pipeline.phantom` draws from.
 
-    python -m benchmarks.fit_phantom DATASET/train pipeline/phantom
+    python -m benchmarks.accuracy.fit_phantom DATASET/train pipeline/phantom
 
 Writes one file per class: the mean of some thousand registered radiographs and the principal
 components of what is left, all at 128 x 128 and in 8 bits. A component is an average over all

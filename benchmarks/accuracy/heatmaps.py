@@ -1,7 +1,7 @@
 """Heatmaps against readers' boxes, and with randomised weights.
 
-    python -m benchmarks.heatmaps EXTERNAL [--version FOLDER] [--json] [--sheet FILE]
-    python -m benchmarks.heatmaps --trust FOLDER... [--version FOLDER]
+    python -m benchmarks.accuracy.heatmaps EXTERNAL [--version FOLDER] [--json] [--sheet FILE]
+    python -m benchmarks.accuracy.heatmaps --trust FOLDER... [--version FOLDER]
 
 EXTERNAL holds `boxes.csv` and its radiographs. With --sheet, a PNG of all overlays with the boxes.
 With --trust, how often each sentence about trust applies in each folder (at most 400 images of
@@ -19,7 +19,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmarks.heatmap_score import METRICS, BoxedImage, read_boxes, read_inputs, score_external
+from benchmarks.accuracy.heatmap_score import (
+    METRICS,
+    BoxedImage,
+    read_boxes,
+    read_inputs,
+    score_external,
+)
 from pipeline.decode.decode import decode
 from pipeline.drawing import display_levels, overlay_png
 from pipeline.errors import PipelineError

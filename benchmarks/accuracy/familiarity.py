@@ -1,6 +1,6 @@
 """The out-of-distribution check on other images, and the detection of orientation.
 
-    python -m benchmarks.familiarity DATASET EXTERNAL HOSTILE [--version FOLDER]
+    python -m benchmarks.accuracy.familiarity DATASET EXTERNAL HOSTILE [--version FOLDER]
 
 DATASET is in the public layout: its validation patients count. EXTERNAL holds adults' images, with
 `manifest.csv`. HOSTILE holds images and a `manifest.csv` whose column `expected` marks what is

@@ -1,6 +1,6 @@
 """A job of very many small files: does the portal stay quick, does memory stay flat?
 
-    python -m benchmarks.many_files [--files 100000] [--minutes 6]
+    python -m benchmarks.speed.many_files [--files 100000] [--minutes 6]
 
 Generates tiny images, each with bytes of its own, and sends them with `overread submit` to a
 service of its own on SQLite, while the workers read what has come. Every half second somebody asks
@@ -25,7 +25,7 @@ import httpx
 import numpy as np
 import psutil
 
-from benchmarks.throughput import OVERREAD, running_service
+from benchmarks.speed.throughput import OVERREAD, running_service
 
 ASK_EVERY_S = 0.5
 SIDE = 64  # pixels

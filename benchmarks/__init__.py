@@ -1,0 +1,1 @@
+"""What measures, and trains, the shipped network; neither installed nor part of the tests."""

@@ -1,0 +1,1 @@
+"""Benchmarks of time and memory; each is run from the repository's root, and says how."""
