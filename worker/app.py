@@ -6,9 +6,9 @@ from typing import Any
 from celery import Celery, signals
 
 from models.config.logs import set_up_logging
-from models.config.secrets import SecretsError
 from models.config.settings import Settings
 from worker.celery_config import worker_configuration
+from worker.startup import ending_if_refused
 
 log = logging.getLogger(__name__)
 
@@ -25,16 +25,10 @@ def _remember_name(sender: str, **_: Any) -> None:
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]
 def _check_installation(**_: Any) -> None:
-    """A worker that must not start says why in one line, and ends.
-
-    Celery logs what a signal's receiver raises, and continues, unless it is SystemExit.
-    """
     from models.context import process_context
 
-    try:
+    with ending_if_refused():
         process_context()
-    except SecretsError as error:
-        raise SystemExit(f"Error: {error}") from None
 
 
 @signals.beat_init.connect  # type: ignore[untyped-decorator]

@@ -11,9 +11,10 @@ from celery import Celery, signals
 from celery.beat import PersistentScheduler, SchedulingError
 
 from models.config.logs import set_up_logging
-from models.config.secrets import SecretsError, read_secrets
+from models.config.secrets import read_secrets
 from models.config.settings import Settings
 from worker.celery_config import beat_configuration
+from worker.startup import ending_if_refused
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +26,8 @@ app.add_defaults(lambda: beat_configuration(Settings.read()))
 
 @signals.beat_init.connect  # type: ignore[untyped-decorator]
 def _check_secrets(**_: Any) -> None:
-    """Celery logs what a signal's receiver raises, and continues, unless it is SystemExit."""
-    try:
+    with ending_if_refused():
         read_secrets(Settings.read().data_dir)
-    except SecretsError as error:
-        raise SystemExit(f"Error: {error}") from None
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]

@@ -80,6 +80,15 @@ def test_folder_that_others_can_write_is_not_used(cache: CompiledCache, tmp_path
     assert len(list(cache.folder.iterdir())) == 1
 
 
+def test_folder_of_another_user_is_not_used(
+    cache: CompiledCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: cache.folder.stat().st_uid + 1)
+    cache.write("another processor", b"compiled")
+    assert cache.read("processor") is None
+    assert len(list(cache.folder.iterdir())) == 1
+
+
 def test_few_files_are_kept(cache: CompiledCache) -> None:
     for number in range(2 * KEPT):
         cache.write(f"processor {number}", b"compiled")

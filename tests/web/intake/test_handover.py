@@ -95,6 +95,19 @@ def test_only_files_put_there_are_taken(
     assert sender.portal.images() == []
 
 
+def test_files_of_another_user_are_not_taken(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service may be able to read them; who asks for them may not."""
+    uploads = sender.declare(FILES[0])
+    put(sender, uploads, CONTENTS[0])
+    monkeypatch.setattr("os.geteuid", lambda: place(sender, uploads[0]).stat().st_uid + 1)
+    assert hand_over(sender, uploads).status_code == 422
+    assert sender.portal.images() == []
+    monkeypatch.undo()
+    assert hand_over(sender, uploads).json["uploads"][0]["status"] == "arrived"
+
+
 @pytest.mark.parametrize(
     ("token", "ids"),
     [("f" * 32, "own"), ("../partial", "own"), ("", "own"), (TOKEN, []), (TOKEN, [-1])],
