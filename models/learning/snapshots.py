@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, insert, or_, select
+from sqlalchemy import ColumnElement, exists, func, insert, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from models.base import now
@@ -177,11 +177,15 @@ def last_trained_snapshot(session: Session) -> DatasetSnapshot | None:
     return session.scalar(trained)
 
 
-def new_label_count(session: Session) -> int:
-    """Count the site images with a label that the last training did not use."""
+def new_label_count(session: Session, *, at_most: int | None = None) -> int:
+    """Count the site images with a label that the last training did not use.
+
+    at_most: where to stop, since before the first training every label is new.
+    """
     last = last_trained_snapshot(session)
     if last is None:
-        return count_rows(session, ValidLabel, *_IS_LEARNABLE)
+        labels = select(ValidLabel.label_id).where(*_IS_LEARNABLE).limit(at_most)
+        return session.scalar(select(func.count()).select_from(labels.subquery())) or 0
     # The other labels are as the snapshot saw them, and those it has all seen.
     since = select(Label.sha256).where(Label.id > last.report.get(LAST_LABEL, 0))
     without_file = [ValidLabel.label_id.in_(ids) for ids in batches(last.report.get(NO_FILE, ()))]
@@ -190,11 +194,14 @@ def new_label_count(session: Session) -> int:
         SnapshotImage.sha256 == ValidLabel.sha256,
         SnapshotImage.label_id == ValidLabel.label_id,
     )
+    left_out = last.report.get(LEFT_OUT, ())
+    enough = None if at_most is None else at_most + len(left_out)
     new: set[int] = set()
     for may_be_new in (ValidLabel.sha256.in_(since), *without_file):
         which = (may_be_new, *_IS_LEARNABLE, ~is_member)
-        new.update(session.scalars(select(ValidLabel.label_id).where(*which)))
-    return len(new.difference(last.report.get(LEFT_OUT, ())))
+        new.update(session.scalars(select(ValidLabel.label_id).where(*which).limit(enough)))
+    n = len(new.difference(left_out))
+    return n if at_most is None else min(n, at_most)
 
 
 def _has_image(*which: ColumnElement[bool]) -> ColumnElement[bool]:

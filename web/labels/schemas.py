@@ -93,7 +93,8 @@ class LabelsOut(Out):
 LabelSummaryOut = out_model(
     LabelCounts,
     "LabelSummaryOut",
-    about=" new: labels since the last training; wanted: the number that starts the next.",
+    about=" new: labels since the last training, counted up to 1,000 or `wanted`, the larger one; "
+    "wanted: the number that starts the next.",
     new=int,
     wanted=int,
     next_night=datetime | None,

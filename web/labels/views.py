@@ -54,6 +54,7 @@ TABLE = (
 )
 LABELS_BYTES = 256 * 2**10  # 1,000 labels
 CONFLICTS_A_PAGE = 25
+NEW_COUNTED_TO = 1000  # labels since the last training; further ones are not counted
 
 
 @bp.get("/labels")
@@ -63,7 +64,9 @@ def show_page() -> str:
     with read_session() as session:
         conflicts = list_labels(session, only_conflicts=True, page=page, page_size=CONFLICTS_A_PAGE)
         summary = _summary(session)
-    return render_template("labels.html", conflicts=conflicts, summary=summary)
+    return render_template(
+        "labels.html", conflicts=conflicts, summary=summary, counted_to=NEW_COUNTED_TO
+    )
 
 
 @bp.get("/labels/images/<int:image_id>")
@@ -161,7 +164,7 @@ def _summary(session: Session) -> Out:
     this_week = today - timedelta(days=today.weekday())
     return LabelSummaryOut.of(
         label_counts(session, today=today, this_week=this_week),
-        new=new_label_count(session),
+        new=new_label_count(session, at_most=max(NEW_COUNTED_TO, settings.night_min_labels)),
         wanted=settings.night_min_labels,
         next_night=next_due(now(), settings),
     )

@@ -155,3 +155,14 @@ def test_labels_page_shows_progress_to_the_next_training(portal: Portal, images:
     assert summary["origins"] == [{"origin": "site", "pneumonia": 1, "normal": 2, "unusable": 0}]
     assert (summary["new"], summary["wanted"], summary["conflicts"]) == (3, 20, 1)
     assert [reader["reader"] for reader in summary["readers"]] == ["a reader", "a admin"]
+
+
+def test_labels_page_stops_counting_new_labels(
+    portal: Portal, images: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.labels.views.NEW_COUNTED_TO", 2)
+    portal.change_settings(night_min_labels=2)
+    give(portal, *({"image_id": image.id, "label": "normal"} for image in images))
+    assert "<strong>2+</strong> of 2 new labels" in portal.browser().get("/labels").text
+    portal.change_settings(night_min_labels=3)
+    assert "<strong>3+</strong> of 3 new labels" in portal.browser().get("/labels").text

@@ -55,9 +55,9 @@ def columns(context: AppContext, snapshot: DatasetSnapshot) -> dict[str, dict[st
     }
 
 
-def new_labels(context: AppContext) -> int:
+def new_labels(context: AppContext, *, at_most: int | None = None) -> int:
     with context.sessions() as session:
-        return new_label_count(session)
+        return new_label_count(session, at_most=at_most)
 
 
 def learn_from(context: AppContext, snapshot: DatasetSnapshot) -> None:
@@ -284,6 +284,7 @@ def test_new_labels_are_those_that_a_full_count_finds(
             learn_from(context, take_snapshot(context))
         counts.add(new_labels(context))
         assert new_labels(context) == _count_in_full(context)
+        assert new_labels(context, at_most=3) == min(new_labels(context), 3)
     assert len(counts) > 4
 
 
