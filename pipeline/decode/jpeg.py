@@ -9,6 +9,7 @@ from PIL import Image
 from pipeline.decode.levels import Levels, grey_levels, image_of
 from pipeline.decode.modes import levels_of
 from pipeline.decode.pillow import exif_orientation, pixel_aspect, refusing_errors, turn_upright
+from pipeline.decode.xmp import NAMESPACE
 from pipeline.files.jpeg import APP0, APP1, APP2, Jpeg, check_jpeg, read_luminance
 from pipeline.files.jpeg_samples import read_precise
 from pipeline.limits import Limits
@@ -34,7 +35,8 @@ def decode_jpeg(jpeg: Jpeg, limits: Limits, *, minimum_size: int | None = None) 
     if orientation != 1:
         levels = replace(levels, pixels=turn_upright(levels.pixels, orientation))
     aspect = pixel_aspect(*_density(jpeg), orientation)
-    return image_of(levels, rows, columns, frames=frames, aspect=aspect)
+    xmp = b"".join(_xmp(jpeg))
+    return image_of(levels, rows, columns, frames=frames, aspect=aspect, xmp=xmp)
 
 
 def read_orientation(jpeg: Jpeg) -> int:
@@ -42,9 +44,13 @@ def read_orientation(jpeg: Jpeg) -> int:
     holder = Image.new("1", (1, 1))
     if exif := jpeg.bodies(APP1, b"Exif\0\0"):
         holder.info["exif"] = b"".join(exif)
-    if xmp := jpeg.bodies(APP1, b"http://ns.adobe.com/xap/1.0/\0"):
+    if xmp := _xmp(jpeg):
         holder.info["xmp"] = xmp[-1]
     return exif_orientation(holder) if holder.info else 1
+
+
+def _xmp(jpeg: Jpeg) -> list[bytes]:
+    return jpeg.bodies(APP1, NAMESPACE)
 
 
 def _levels(jpeg: Jpeg, minimum_size: int | None) -> Levels:

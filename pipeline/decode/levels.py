@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.decode.xmp import synthetic_warnings
 from pipeline.errors import unsupported
 from pipeline.types import DecodedImage, GreyPixels, RangeRule
 from pipeline.value_range import Range, ValueRange, robust_ends, used_range
@@ -54,16 +55,22 @@ def grey_levels(
 
 
 def image_of(
-    levels: Levels, rows: int, columns: int, *, frames: int = 1, aspect: float = 1.0
+    levels: Levels,
+    rows: int,
+    columns: int,
+    *,
+    frames: int = 1,
+    aspect: float = 1.0,
+    xmp: bytes = b"",
 ) -> DecodedImage:
-    """Return upright levels as an image. rows, columns: as stored."""
+    """Return upright levels as an image. rows, columns: as stored. xmp: see `xmp`."""
     notes = (f"first of {frames} frames read",) if frames > 1 else ()
     return DecodedImage(
         levels.pixels,
         rows,
         columns,
         frames=frames,
-        warnings=notes + levels.warnings,
+        warnings=notes + synthetic_warnings(xmp) + levels.warnings,
         range_rule=levels.rule,
         pixel_aspect=aspect,
     )

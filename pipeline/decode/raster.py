@@ -61,7 +61,8 @@ def decode_raster(
             orientation = orientation_of_png(png) if png else exif_orientation(image)
             aspect = pixel_aspect(*_density(image), orientation)
     levels = replace(levels, pixels=turn_upright(levels.pixels, orientation))
-    return image_of(levels, rows, columns, frames=frames, aspect=aspect)
+    xmp = png.metadata if png else b""
+    return image_of(levels, rows, columns, frames=frames, aspect=aspect, xmp=xmp)
 
 
 def _read_tiff(content: bytes, limits: Limits) -> DecodedImage:

@@ -34,7 +34,7 @@ CODES: Final = (
     "PresentationLUTShape",
     # How it was made, and what readers are warned of: text or faces in the pixels.
     *("PresentationIntentType", "QualityControlImage", "LossyImageCompression"),
-    *("ConversionType", "BurnedInAnnotation", "RecognizableVisualFeatures"),
+    *("ConversionType", "SyntheticData", "BurnedInAnnotation", "RecognizableVisualFeatures"),
 )
 # Replaced by keyed pseudonyms; the first groups a study's images, all are required.
 UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")

@@ -34,6 +34,7 @@ TEXT: Final = "its tags state burned-in text, which may name the patient"
 FACE: Final = "its tags state recognisable visual features"
 HINT: Final = "a digitised film or a screen capture: text may be burned in"
 RAW: Final = "an image FOR PROCESSING: unprocessed values of the detector"
+SYNTHETIC: Final = "a synthetic image by Synthetic Data (0008,001C): it may show no patient"
 TEST_IMAGE: Final = "Quality Control Image (0028,0300) is {}: it may show no patient"
 
 _SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"  # PS3.4 B.5, prefix of the multi-frame ones
@@ -69,6 +70,8 @@ def read_tags(dataset: Dataset, local_terms: LocalTerms = NO_LOCAL_TERMS) -> Tag
         reading.warnings.append(RAW)
     if (quality := term(dataset, "QualityControlImage")) in ("YES", "BOTH"):  # PS3.3 C.8.1.1
         reading.warnings.append(TEST_IMAGE.format(quality))
+    if term(dataset, "SyntheticData") == "YES":  # PS3.3 C.12.1
+        reading.warnings.append(SYNTHETIC)
     return reading
 
 

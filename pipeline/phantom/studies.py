@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
@@ -21,6 +22,17 @@ _NAMES = (
     "ALDER", "BIRCH", "CEDAR", "DOGWOOD", "ELM", "FIR", "GINKGO", "HAZEL", "IVY", "JUNIPER",
     "KATSURA", "LARCH", "MAPLE", "NUTMEG", "OAK", "PINE", "QUINCE", "ROWAN", "SPRUCE", "TEAK",
 )  # fmt: skip
+
+
+# What tells other programs, by the IPTC's NewsCodes, that PNG and JPEG were made by a program.
+_XMP = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"/>
+</rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="r"?>"""
 
 
 def write_phantom_studies(
@@ -49,9 +61,11 @@ def _write(pixels: NDArray[np.uint8], study: Path, *, number: int, image: int, s
         dataset = make_phantom_dicom(pixels, number=number, image=image, seed=seed)
         dataset.save_as(path, enforce_file_format=True)
     elif kind == "png":
-        Image.fromarray(pixels).save(path, optimize=False)
+        text = PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", _XMP)
+        Image.fromarray(pixels).save(path, pnginfo=text)
     else:
-        Image.fromarray(pixels).save(path, quality=92)
+        Image.fromarray(pixels).save(path, quality=92, xmp=_XMP.encode())
     return path
 
 
@@ -69,6 +83,7 @@ def make_phantom_dicom(pixels: NDArray[np.uint8], *, number: int, image: int, se
     dataset.SeriesInstanceUID = _uid(seed, number, "series")
     dataset.SeriesNumber, dataset.InstanceNumber = "1", str(image)
     dataset.SeriesDescription = f"{MARK} CHEST"
+    dataset.SyntheticData = "YES"  # PS3.3 C.12.1
     dataset.ImageComments = f"{MARK}: generated, shows no one"
     dataset.BodyPartExamined, dataset.ViewPosition = "CHEST", "AP"
     _add_pixels(dataset, pixels, is_monochrome1=number % 8 == 6)

@@ -17,7 +17,7 @@ TAGS: Final = (
     *("Modality", "BodyPartExamined", "ViewPosition", "PatientOrientation"),
     *("PatientSex", "PatientAge", "PresentationIntentType"),
     *("BurnedInAnnotation", "RecognizableVisualFeatures", "PhotometricInterpretation"),
-    "QualityControlImage",
+    *("QualityControlImage", "SyntheticData"),
 )
 AGE: Final = re.compile(r"(\d{3})([DWMY])")  # PS3.5 6.2, VR AS
 
@@ -45,6 +45,7 @@ TERMS: Final[Mapping[str, frozenset[str]]] = {
     "PatientSex": frozenset({"M", "F", "O"}),  # C.7.1.1
     "PresentationIntentType": frozenset({"FOR PRESENTATION", "FOR PROCESSING"}),  # C.8.11.1
     "QualityControlImage": frozenset({"YES", "NO", "BOTH"}),  # C.8.1.1
+    "SyntheticData": frozenset({"YES", "NO"}),  # C.12.1
     # C.8.6.1: digitised video, interface and film, workstation, scanned document and image,
     # drawing, synthetic image.
     "ConversionType": frozenset({"DV", "DI", "DF", "WSD", "SD", "SI", "DRW", "SYN"}),

@@ -1,5 +1,6 @@
 """PNG, JPEG, TIFF and similar formats decode to the same pixels in every mode."""
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from pipeline.decode.decode import decode, decode_content
+from pipeline.decode.xmp import SYNTHETIC
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import Limits
 from tests.support.data.builders import (
@@ -115,6 +118,27 @@ def test_used_bits_of_png_with_channels(colour_type: int, channels: int) -> None
         image = decode_content(sixteen_bit_png(samples, colour_type))
         np.testing.assert_allclose(image.pixels, make_picture(top=top) / top, atol=tolerance)
         assert image.range_rule == ("bits stored" if top == 65535 else "bits used")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize(
+    ("source", "warnings"),
+    [
+        ("algorithmicMedia", (SYNTHETIC,)),
+        ("trainedAlgorithmicMedia", (SYNTHETIC,)),
+        ("digitalCapture", ()),
+    ],
+)
+def test_image_made_by_a_program_is_warned_of(
+    kind: str, source: str, warnings: tuple[str, ...]
+) -> None:
+    address = f"http://cv.iptc.org/newscodes/digitalsourcetype/{source}"
+    xmp = f'<x Iptc4xmpExt:DigitalSourceType="{address}"/>'
+    text, target = PngInfo(), io.BytesIO()
+    text.add_itxt("XML:com.adobe.xmp", xmp)
+    stated = {"pnginfo": text} if kind == "PNG" else {"xmp": xmp.encode()}
+    Image.fromarray(IMAGE).save(target, kind, **stated)
+    assert decode_content(target.getvalue()).warnings == warnings
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -260,10 +260,11 @@ def test_warnings_of_origin_and_intent_are_kept(tmp_path: Path) -> None:
         RecognizableVisualFeatures="YES",
         PresentationIntentType="FOR PROCESSING",
         QualityControlImage="YES",
+        SyntheticData="YES",
     )
     content = NATIVE["explicit"](dataset, tmp_path)
     source, copy = (decode_content(one) for one in (content, deidentified(content).blob))
-    assert len(source.warnings) == 4
+    assert len(source.warnings) == 5
     assert copy.warnings == source.warnings
 
 

@@ -19,6 +19,7 @@ from pipeline.dicom.frontal import (
     FACE,
     HINT,
     RAW,
+    SYNTHETIC,
     TEST_IMAGE,
     TEXT,
     TagReading,
@@ -196,6 +197,7 @@ PART, VIEW = "Body Part Examined (0018,0015) ", "View Position (0018,5101) "
         ({"PresentationIntentType": "FOR PROCESSING"}, RAW, False),
         ({"SOPClassUID": DigitalXRayImageStorageForProcessing}, RAW, False),
         ({"QualityControlImage": "YES"}, TEST_IMAGE.format("YES"), False),
+        ({"SyntheticData": "YES"}, SYNTHETIC, False),
     ],
 )
 def test_read_tags_warns(tags: dict[str, Any], warning: str, unknown: bool) -> None:

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from pipeline.decode import xmp
 from pipeline.decode.decode import decode
+from pipeline.dicom import frontal
 from pipeline.phantom.studies import write_phantom_studies
 from pipeline.prepare.prepare import prepare
 
@@ -19,6 +21,15 @@ def test_studies_have_all_formats_and_can_be_decoded(files: list[Path]) -> None:
     assert len(files) == 9  # the fifth study has two images
     pngs = {path.read_bytes() for path in files if path.suffix == ".png"}
     assert len(pngs) == 3  # each study and image has its own seed
+
+
+def test_every_file_is_read_with_a_note_that_it_is_synthetic(files: list[Path]) -> None:
+    notes = {path.suffix: decode(path).warnings for path in files}
+    assert notes == {
+        ".dcm": (frontal.SYNTHETIC,),
+        ".png": (xmp.SYNTHETIC,),
+        ".jpeg": (xmp.SYNTHETIC,),
+    }
 
 
 def test_dicom_is_marked_as_synthetic(files: list[Path]) -> None:
