@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # idle workers do without it
+    import numpy as np
+    from numpy.typing import NDArray
 
 Finding = Literal["pneumonia", "normal"]
 OperatingPoint = Literal["balanced", "sensitive"]
@@ -59,7 +60,7 @@ class RangeRule(StrEnum):
 
 
 # (H, W), 0 = black: uint8 up to 255, or float32 up to 1 where there may be more levels.
-GreyPixels = NDArray[np.uint8] | NDArray[np.float32]
+GreyPixels: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,13 @@ class DecodedImage:
     sampling: int = 1
 
     @property
-    def pixels(self) -> NDArray[np.float32]:
+    def pixels(self) -> "NDArray[np.float32]":
         """The levels as float32 (H, W) in [0, 1]."""
+        import numpy as np
+
         if self.levels.dtype == np.uint8:
             return np.multiply(self.levels, np.float32(1 / 255), dtype=np.float32)
-        return cast(NDArray[np.float32], self.levels)
+        return cast("NDArray[np.float32]", self.levels)
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class Prepared:
     `DecodedImage`.
     """
 
-    network_input: NDArray[np.uint8]
+    network_input: "NDArray[np.uint8]"
     rows: int
     columns: int
     tags: dict[str, str]
@@ -146,9 +149,9 @@ class Inference:
         standard deviation over places of a middle feature map; of format 1, mean of the last.
     """
 
-    logits: NDArray[np.float32]
-    heatmaps: NDArray[np.float32]
-    features: NDArray[np.float32]
+    logits: "NDArray[np.float32]"
+    heatmaps: "NDArray[np.float32]"
+    features: "NDArray[np.float32]"
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,7 @@ class Prediction:
     unfamiliarity: float
     reason: str | None
     warnings: tuple[str, ...]
-    heatmap: NDArray[np.float32]
+    heatmap: "NDArray[np.float32]"
     heatmap_trust: HeatmapTrust
     model_version: str
     orientation: int = 0

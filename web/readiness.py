@@ -25,6 +25,7 @@ from models.files.presence import StoreAwayError, require_store
 from models.learning.promotion import production_version
 from models.learning.versions import version_path
 from models.operations.heartbeat import ROLES, probe_writes, problems
+from models.operations.revision import current_revision, newest_revision
 from models.session import lacks_rights, why_away
 from models.tables.workers import Problem
 from pipeline.errors import NetworkFolderError
@@ -128,12 +129,19 @@ def current_readiness() -> Readiness:
     return cast(Readiness, current_app.extensions[KEY])
 
 
-def why_waiting(states: States, *, received: int, ready: int) -> Waiting | None:
-    """What keeps the images of a job, which wait for ingest or for predict, from being read."""
+def why_waiting(
+    states: States, *, received: int, ready: int, one_step: bool = False
+) -> Waiting | None:
+    """What keeps the images of a job, which wait for ingest or for predict, from being read.
+
+    one_step: ingest predicts what it reads; predict takes what is ready already.
+    """
     if not received and not ready:
         return None
     for part, code in states.reasons.items():
         if part not in _CLAUSES or (part == "ingest_worker" and not received):
+            continue
+        if part == "predict_worker" and one_step and not ready:
             continue
         clause = _OF_WORKERS.get(code, _CLAUSES[part]).format(worker=part.replace("_", " "))
         if part == "model_version":
@@ -146,9 +154,6 @@ _IN_DATABASE = ("database", "tables", "model_version", *(f"{role}_worker" for ro
 
 
 def _read_database(context: AppContext) -> States:
-    # They import Alembic.
-    from models.operations.upgrade import current_revision, newest_revision
-
     reasons, version = dict.fromkeys(_IN_DATABASE, NO_ANSWER), ""
     try:
         with context.sessions() as session:

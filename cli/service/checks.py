@@ -31,7 +31,8 @@ from models.operations.heartbeat import (
     problems,
 )
 from models.operations.integrity import SHARES
-from models.operations.upgrade import current_revision, is_half_restored, newest_revision
+from models.operations.revision import current_revision, newest_revision
+from models.operations.upgrade import is_half_restored
 from models.operations.verification import read_verification
 from models.session import open_database, sqlite_file, why_away
 from pipeline.errors import DecoderError

@@ -55,7 +55,10 @@ def start_service(
             if broker.command and not is_private(broker.url):
                 raise Failed("the embedded broker answers without its password, and was stopped")
             portal = processes.portal(host=settings.host, port=port)
-            supervisor.start(processes.INGEST, processes.PREDICT, portal)
+            # What nobody waits for is started last: it would slow the others down.
+            first, last = [processes.INGEST, portal], [processes.BEAT, processes.TRAIN]
+            (last if settings.one_step else first).insert(0, processes.PREDICT)
+            supervisor.start(*first)
             service = RunningService(
                 url=local_url(settings.host, port),
                 broker_url=broker.url,
@@ -66,8 +69,7 @@ def start_service(
             _wait_for(supervisor, lambda: _is_answering(service.url), "the portal")
             supervisor.log(f"the portal answers at {service.url}")
             _wait_for(supervisor, supervisor.are_all_ready, "a worker")
-            # Started last: nothing waits for them, and they would slow the others down.
-            supervisor.start(processes.BEAT, processes.TRAIN)
+            supervisor.start(*last)
             announce(settings.data_dir, service)
             yield supervisor, service
 

@@ -5,12 +5,14 @@ another image is noticed as a flipped bit is. It is no signature: who can write 
 """
 
 import hashlib
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from pipeline.errors import DamagedFileError
 from pipeline.types import NETWORK_INPUT_SIDE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PIXELS = NETWORK_INPUT_SIDE**2  # bytes; older releases stored nothing else
 SEAL = hashlib.sha256().digest_size
@@ -21,8 +23,10 @@ def seal(pixels: bytes, *, sha256: str, preprocessing: str) -> bytes:
     return pixels + _digest(pixels, sha256, preprocessing)
 
 
-def open_sealed(content: bytes, *, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
+def open_sealed(content: bytes, *, sha256: str, preprocessing: str) -> "NDArray[np.uint8]":
     """uint8 (224, 224). Raises DamagedFileError."""
+    import numpy as np  # idle workers do without it
+
     pixels = content[:PIXELS]
     if len(content) != PIXELS + SEAL or content[PIXELS:] != _digest(pixels, sha256, preprocessing):
         raise DamagedFileError(f"the network input {sha256[:12]} is damaged")

@@ -18,10 +18,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
 
 from models.clock import CLOCKS_DIFFER_BY
 from models.files.deletion_lock import deleting
@@ -31,6 +28,10 @@ from pipeline.atomic_file import FileGroup, file_group, make_folder
 from pipeline.checksum import BLOCK, copy_hashed, sha256_of
 from pipeline.errors import DamagedFileError
 from pipeline.types import EQUIVALENT_PREPROCESSINGS
+
+if TYPE_CHECKING:  # idle workers do without it
+    import numpy as np
+    from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ class FileStore:
         self,
         sha256: str,
         preprocessing: str,
-        network_input: NDArray[np.uint8],
+        network_input: "NDArray[np.uint8]",
         *,
         group: FileGroup | None = None,
     ) -> None:
@@ -158,7 +159,7 @@ class FileStore:
                 made_by = self._made_by(sha256, preprocessing)
                 self._input_path(sha256, made_by).unlink(missing_ok=True)
 
-    def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
+    def network_input(self, sha256: str, preprocessing: str) -> "NDArray[np.uint8]":
         """uint8 (224, 224). Discards a damaged one. Raises FileNotFoundError, DamagedFileError."""
         preprocessing = self._made_by(sha256, preprocessing)
         content = self._input_path(sha256, preprocessing).read_bytes()

@@ -45,7 +45,8 @@ from sqlalchemy.types import NullType, TypeEngine
 from models.base import Base, UtcDateTime, now, stored_tables
 from models.lease import release_rows
 from models.operations.backup_folder import BackupDamagedError, BackupRefusedError
-from models.operations.upgrade import alembic_config, current_revision, newest_revision
+from models.operations.revision import current_revision, newest_revision
+from models.operations.upgrade import alembic_config
 from models.query import update_rows
 from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
 from models.tables import terms as terms_tables  # noqa: F401  adds its table to the metadata
@@ -104,7 +105,7 @@ def snapshot_of(engine: Engine) -> Iterator[Connection]:
 def write_database(connection: Connection, folder: Path, *, report: Report) -> DatabaseDump:
     """All tables into `folder`, each as <name>.jsonl.gz. Raises BackupRefusedError."""
     revision, newest = current_revision(connection), newest_revision()
-    if newest is None or revision != newest:
+    if revision != newest:
         raise BackupRefusedError(
             f"the tables are at {revision}, expected {newest}: run overread migrate first"
         )

@@ -2,15 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.script.revision import ResolutionError
-from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
@@ -20,6 +14,7 @@ from models.files.presence import FOLDERS, StoreAwayError, is_away, make_store, 
 from models.files.store import FileStore
 from models.installation import check_before_upgrade, establish
 from models.learning.promotion import install_baseline
+from models.operations.revision import MIGRATIONS, current_revision, newest_revision
 from models.operations.seal_inputs import seal_inputs
 from models.people.local_token import renew_local_token
 from models.people.users import ADMIN, find_user, make_user
@@ -28,7 +23,10 @@ from models.tables.intake import Image
 from models.tables.people import Role
 from pipeline.errors import PipelineError
 
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD = "head"  # the newest revision, as Alembic calls it
 RESTORING = ".restoring"  # in the data folder, while a restore has not ended
 
 
@@ -82,8 +80,14 @@ def is_half_restored(data_dir: Path) -> bool:
     return (data_dir / RESTORING).exists()
 
 
-def migrate(engine: Engine, revision: str = "head") -> None:
+def migrate(engine: Engine, revision: str = HEAD) -> None:
     """Raises UpgradeRefusedError."""
+    if revision == HEAD and _is_up_to_date(engine):
+        return
+    from alembic import command
+    from alembic.script.revision import ResolutionError
+    from alembic.util import CommandError
+
     with migrating(engine) as connection:
         try:
             command.upgrade(alembic_config(connection), revision)
@@ -94,6 +98,12 @@ def migrate(engine: Engine, revision: str = "head") -> None:
                 "the database's tables are those of a later release: "
                 "start that release, or restore a backup of this one"
             ) from None
+
+
+def _is_up_to_date(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        keep_wal(connection)
+        return current_revision(connection) == newest_revision()
 
 
 @contextmanager
@@ -124,8 +134,10 @@ def check_foreign_keys(connection: Connection) -> None:
             )
 
 
-def alembic_config(connection: Connection | None = None) -> Config:
+def alembic_config(connection: Connection | None = None) -> "Config":
     """With a connection to work on, or only to look at the migrations."""
+    from alembic.config import Config
+
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
@@ -135,12 +147,3 @@ def record_by_admin(session: Session, action: str, *, target: str = "") -> None:
     """Record in the audit what whoever runs the service did on its machine."""
     user = find_user(session, ADMIN)
     record(session, user_id=user.id if user else None, action=action, target=target)
-
-
-def current_revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-@cache
-def newest_revision() -> str | None:
-    return ScriptDirectory.from_config(alembic_config()).get_current_head()

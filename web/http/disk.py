@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from psycopg.errors import DiskFull
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
 from models.context import AppContext
 
 RETRY_AFTER_S = 60
+POSTGRESQL_DISK_FULL = "53100"  # its SQLSTATE
 
 
 class DiskFullError(HTTPException):
@@ -48,5 +48,5 @@ def is_full(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         cause = error.orig
         full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-        return full or isinstance(cause, DiskFull)
+        return full or getattr(cause, "sqlstate", None) == POSTGRESQL_DISK_FULL
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

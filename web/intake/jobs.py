@@ -249,7 +249,12 @@ def _job_out(job_id: str) -> Out:
 def _waiting_for(job: JobProgress) -> Waiting | None:
     if not job.received and not job.ready:
         return None
-    return why_waiting(current_readiness().states(), received=job.received, ready=job.ready)
+    return why_waiting(
+        current_readiness().states(),
+        received=job.received,
+        ready=job.ready,
+        one_step=current_context().settings.one_step,
+    )
 
 
 def _progress(job_id: str) -> JobProgress:

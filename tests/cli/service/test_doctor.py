@@ -18,12 +18,12 @@ from models.files.store import FileStore
 from models.learning.promotion import set_production
 from models.learning.versions import register_version
 from models.operations.heartbeat import Vitals, record_heartbeat
+from models.operations.revision import newest_revision
 from models.operations.upgrade import (
     RESTORING,
     alembic_config,
     migrate,
     migrating,
-    newest_revision,
     upgrade,
 )
 from models.tables.intake import State

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -12,7 +13,8 @@ from sqlalchemy.orm import Session
 from models.base import Base
 from models.counts import count_images
 from models.learning.labels import rebuild_valid_labels
-from models.operations.upgrade import migrate
+from models.operations.revision import current_revision, newest_revision
+from models.operations.upgrade import alembic_config, migrate
 from models.worklist.order import Listing, count_studies
 from models.worklist.summaries import find_stale
 from tests.support.data.counts import check_counts
@@ -35,6 +37,16 @@ def test_migrations_make_and_remove_the_tables_of_the_program(empty_database: Da
     with empty_database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_revisions_are_those_that_alembic_knows(empty_database: Database) -> None:
+    with empty_database.engine.connect() as connection:
+        assert current_revision(connection) is None
+    migrate(empty_database.engine, "0001")
+    with empty_database.engine.connect() as connection:
+        assert current_revision(connection) == "0001"
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    assert newest_revision() == head
 
 
 TRIGGERS = {

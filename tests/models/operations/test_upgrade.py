@@ -1,6 +1,7 @@
 """Upgrade makes the data folder and database that the service needs."""
 
 import stat
+import sys
 
 import pytest
 from sqlalchemy.orm import Session
@@ -40,6 +41,15 @@ def test_upgrade_makes_once_all_that_a_start_needs(empty_database: Database) -> 
     assert (found.user.name, found.user.role) == ("admin", Role.ADMIN)
     assert version.card["model_version"] == version.name
     assert version_path(version, data_dir=settings.data_dir) == BASELINE
+
+
+def test_upgrade_of_newest_tables_does_not_need_alembic(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade(empty_database.settings)
+    for name in [one for one in sys.modules if one.partition(".")[0] == "alembic"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    upgrade(empty_database.settings)
 
 
 def test_upgrade_replaces_the_token_of_another_database(settings: Settings) -> None:

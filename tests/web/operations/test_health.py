@@ -280,3 +280,10 @@ def test_why_waiting_names_the_cause(
 def test_every_needed_part_keeps_images_waiting() -> None:
     for part in set(NEEDED) - {"tables"}:
         assert why_waiting(States({part: "no-answer"}), received=1, ready=1) is not None
+
+
+def test_received_images_do_not_wait_for_predict_in_one_step() -> None:
+    states = States({"predict_worker": "no-answer"})
+    assert why_waiting(states, received=1, ready=0, one_step=True) is None
+    assert why_waiting(states, received=1, ready=1, one_step=True) is not None
+    assert why_waiting(states, received=1, ready=0) is not None
