@@ -272,7 +272,8 @@ def test_why_waiting_names_the_cause(
     reasons: dict[str, str], images: dict[str, int], clause: str
 ) -> None:
     ordered = {part: reasons[part] for part in PARTS if part in reasons}
-    found = why_waiting(States(ordered, "baseline-2"), **images)
+    states = States(ordered, "baseline-2")
+    found = why_waiting(states, received=images["received"], ready=images["ready"])
     expected = f"images wait: {clause}; tell the operator" if clause else None
     assert (found.message if found else None) == expected
 
