@@ -86,28 +86,35 @@ def _exit_if_hung(*, after_s: float) -> Iterator[None]:
 
 
 @contextmanager
-def holding(claim: Claim, *, context: AppContext) -> Iterator[None]:
+def holding(claim: Claim, *, context: AppContext) -> Iterator[set[int]]:
     """Give back what the body leaves undone, without waiting for the lease to lapse.
 
+    Yields the images' ids, from which the body removes those that it has recorded.
     After a passing failure or a request to stop it is as if it was never claimed. After an
     unexpected error the attempt counts, and each image is retried alone.
     """
-    count_attempt = False
+    count_attempt, left = False, {image.id for image in claim.images}
     with following(jobs=jobs_of(claim)):
         log.info("%d images claimed, %s", len(claim.images), claim.state.value)
         try:
-            yield
+            yield left
+            log.info("%d images recorded", len(claim.images) - len(left))
         except PASSING:
             raise
         except Exception:
             count_attempt = True
             raise
         finally:
-            try:
-                with context.sessions.begin() as session:
-                    release(session, claim, count_attempt=count_attempt)
-            except PASSING:
-                log.warning("a claim could not be given back; waiting for its lease to lapse")
+            if left:
+                _give_back(claim, context=context, count_attempt=count_attempt)
+
+
+def _give_back(claim: Claim, *, context: AppContext, count_attempt: bool) -> None:
+    try:
+        with context.sessions.begin() as session:
+            release(session, claim, count_attempt=count_attempt)
+    except PASSING:
+        log.warning("a claim could not be given back; waiting for its lease to lapse")
 
 
 def raise_if_passing(error: OSError) -> None:

@@ -138,8 +138,9 @@ def predict_chunk(context: AppContext, live: LivePredictor) -> bool:
     if not claim.images:
         return False
     new = list(dict.fromkeys(image.sha256 for image in claim.images if image.sha256 not in known))
-    with holding(claim, context=context):
+    with holding(claim, context=context) as left:
         _predict(context, claim, new, predictor=predictor, version=version)
+        left.clear()
     return True
 
 

@@ -2,7 +2,8 @@
 
 Claims are fair: every waiting job gets an equal share of each, so that a few urgent images need not
 wait for the hundred thousand that came before. With more waiting jobs than places in a claim, a
-random choice of them is served.
+random choice of them is served. All images of a claim are recorded together, so one with the last
+images of a small job is kept short.
 
 Images that never lost a worker are claimed in chunks; one that did is claimed alone, so that a file
 that kills its worker takes no other with it. The first lost claim, perhaps in company, does not
@@ -29,6 +30,7 @@ from pipeline.errors import RefusalCode
 JOBS_PER_CLAIM = 8  # each costs a query
 BACKLOG_SHARE = 4  # a claim takes one in so many, so that other workers find some
 SMALL_CHUNK = 32  # images; fewer cost more for claim and record than they save
+URGENT = 8  # images of a job that is waited for; beside it other jobs get no more
 SUSPECT_SHARE = 0.1  # of the claims, for images that lost a worker while fresh ones wait
 STOPPED_WORKER = "this file stopped its worker {attempts} times"
 
@@ -54,9 +56,12 @@ class Claim:
 def claim_images(session: Session, state: State, settings: Settings) -> Claim:
     ids: list[int] = []
     waiting = and_(Image.state == state, is_free(Image, lease_s=settings.lease_s))
+    count = _count(session, waiting, most=settings.chunk_size * BACKLOG_SHARE)
+    if not count:
+        return Claim("", state, ())
     if random.random() < SUSPECT_SHARE:  # noqa: S311  not a secret
         ids = _pick_suspect(session, waiting, settings.max_attempts)
-    ids = ids or _pick_shares(session, waiting, _chunk_size(session, waiting, settings.chunk_size))
+    ids = ids or _pick_shares(session, waiting, count=count, most=settings.chunk_size)
     ids = ids or _pick_suspect(session, waiting, settings.max_attempts)
     columns = (Image.id, Image.job_id, Image.file, Image.sha256, Image.attempts)
     holder, rows = claim_rows(
@@ -103,27 +108,35 @@ def _is_held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
     return Image.id.in_(ids), Image.leased_by == claim.id, Image.state == claim.state
 
 
-def _chunk_size(session: Session, waiting: ColumnElement[bool], most: int) -> int:
-    """It grows with what waits."""
-    if most <= SMALL_CHUNK:
-        return most
-    some = select(Image.id).where(waiting).limit(most * BACKLOG_SHARE).subquery()
-    count = session.scalar(select(func.count()).select_from(some)) or 0
-    return max(count // BACKLOG_SHARE, SMALL_CHUNK)
+def _count(session: Session, waiting: ColumnElement[bool], *, most: int) -> int:
+    some = select(Image.id).where(waiting).limit(most).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0
 
 
-def _pick_shares(session: Session, waiting: ColumnElement[bool], limit: int) -> list[int]:
+def _pick_shares(
+    session: Session, waiting: ColumnElement[bool], *, count: int, most: int
+) -> list[int]:
     """The same number from each of some waiting jobs. What one job does not use is left to those
     after it, then to the jobs behind them, and at last to any image that waits.
+
+    count: of what waits, with which a claim grows.
     """
     fresh = (waiting, Image.attempts == 0)
+    limit = min(max(count // BACKLOG_SHARE, SMALL_CHUNK), most)
     jobs = _some_jobs(session, *fresh, limit=limit)
-    picked: list[int] = []
+    shares: list[list[int]] = []
+    left = limit
     for place, job_id in enumerate(jobs):
-        share = -(-(limit - len(picked)) // (len(jobs) - place))
-        picked += _pick(session, share, *fresh, Image.job_id == job_id)
+        shares.append(
+            _pick(session, -(-left // (len(jobs) - place)), *fresh, Image.job_id == job_id)
+        )
+        left -= len(shares[-1])
+    sizes = [len(share) for share in shares]
+    if sizes and min(sizes) < URGENT < max(sizes):
+        return [image_id for share in shares for image_id in share[:URGENT]]
+    picked = [image_id for share in shares for image_id in share]
     for after in [max(jobs), ""] if jobs else []:
-        if len(picked) < limit:
+        if len(picked) < min(limit, count):
             rest = (*fresh, Image.job_id > after, Image.id.not_in(picked))
             by_job = (Image.job_id.expression, Image.id.expression)
             picked += _pick(session, limit - len(picked), *rest, order=by_job)

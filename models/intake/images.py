@@ -1,6 +1,6 @@
 """Images: one file of one job each, from its upload to its prediction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -166,17 +166,16 @@ def set_sop_uids(session: Session, uids: dict[int, str]) -> None:
 
 def record_read(
     session: Session,
-    claim: Claim,
+    held: Collection[int],
     *,
     read: dict[int, tuple[ReadImage, int]],
     refused: dict[int, Reason],
     failed: dict[int, Reason],
-) -> set[int]:
-    """Record a chunk by image id, only where the claim stands; returns those ids.
+) -> None:
+    """Record a chunk by image id, only those that are still held.
 
     read: with the id of each image's study.
     """
-    held = still_held(session, claim)
     ready = {"state": State.READY, "attempts": 0}
     columns = {
         image_id: found.as_columns() | ready | {"study_id": study_id}
@@ -187,11 +186,11 @@ def record_read(
         ending = {"state": state, "finished_at": now()}
         columns = {image_id: ending | _columns(reason) for image_id, reason in reasons.items()}
         _finish(session, held, columns)
-    return held
 
 
 def record_failed(session: Session, claim: Claim, reasons: dict[int, Reason]) -> None:
-    record_read(session, claim, read={}, refused={}, failed=reasons)
+    held = still_held(session, claim)
+    record_read(session, held, read={}, refused={}, failed=reasons)
 
 
 def send_back(session: Session, claim: Claim, image_ids: Sequence[int]) -> None:
@@ -200,9 +199,9 @@ def send_back(session: Session, claim: Claim, image_ids: Sequence[int]) -> None:
     _finish(session, still_held(session, claim), dict.fromkeys(image_ids, back))
 
 
-def _finish(session: Session, held: set[int], columns: Mapping[int, dict[str, Any]]) -> None:
+def _finish(session: Session, held: Collection[int], columns: Mapping[int, dict[str, Any]]) -> None:
     """Write the columns of those images that are held."""
-    rows = [{"id": one, **columns[one], **NO_LEASE} for one in sorted(held & columns.keys())]
+    rows = [{"id": one, **columns[one], **NO_LEASE} for one in sorted(columns.keys() & held)]
     if rows:
         session.execute(update(Image), rows)
 

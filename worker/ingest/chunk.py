@@ -37,7 +37,7 @@ def ingest_chunk(context: AppContext, pool: DecoderPool, live: LivePredictor | N
         known_terms = local_terms(session)
     if not claim.images:
         return False
-    with holding(claim, context=context):
+    with holding(claim, context=context) as left:
         outcomes = find_known(context, claim)
         read_new(context, pool, claim, outcomes, known_terms)
         if outcomes.failed or outcomes.refused:
@@ -48,6 +48,7 @@ def ingest_chunk(context: AppContext, pool: DecoderPool, live: LivePredictor | N
         write = partial(record_outcomes, context, claim, outcomes, predicted)
         recorded = record(write, context=context)
         ended = [image for image in claim.images if outcomes.has(image.sha256)]
+        left.difference_update(image.id for image in ended)
         report_late(sum(image.id not in recorded for image in ended))
         delete_unrecorded(context, claim, read, recorded=recorded)
     discard_uploads(context, [image.sha256 for image in claim.images if outcomes.has(image.sha256)])

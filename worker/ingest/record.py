@@ -28,16 +28,16 @@ def record_outcomes(
     predicted: VersionPredictions | None,
     session: Session,
 ) -> set[int]:
-    """Returns the images that are recorded."""
+    """Returns the images that the claim still held: of the others nothing is recorded."""
     hold_off_purges(session)
     _leave_purged(context, outcomes)
     held = still_held(session, claim)  # else a study could be left without images
     read = [image for image in claim.images if image.id in held and image.sha256 in outcomes.read]
     studies = {image.id: _study(image, outcomes.read[image.sha256], context) for image in read}
     ids = get_or_create_studies(session, list(studies.values()))
-    recorded = record_read(
+    record_read(
         session,
-        claim,
+        held,
         read={
             image.id: (outcomes.read[image.sha256], ids[studies[image.id].study_hash])
             for image in read
@@ -62,7 +62,7 @@ def record_outcomes(
         )
     finished = _finish_predicted(context, outcomes, session)
     summarise_files(session, ready | finished)  # in one call, which locks studies in one order
-    return recorded
+    return held
 
 
 def delete_unrecorded(

@@ -86,6 +86,13 @@ def test_claim_shares_equally_among_waiting_jobs(
     assert taken == dict(zip(jobs, expected, strict=True))
 
 
+def test_claim_with_a_small_job_is_short(session: Session) -> None:
+    backlog, small, _ = add_jobs(session, 50, 3, 20)
+    taken = Counter(image.job_id for image in claim(session, limit=30).images)
+    assert (taken[backlog], taken[small], taken.total()) == (8, 3, 19)
+    assert len(claim(session, limit=30).images) == 30, "once the small job has no more"
+
+
 def test_claims_serve_every_job_if_there_are_more_jobs_than_places(session: Session) -> None:
     jobs = add_jobs(session, *[15] * 6)
     first: set[str] = set()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models.base import now
 from models.config.settings import Settings
 from models.intake.claims import claim_images, release, still_held
-from models.intake.images import NewImage, add_images, record_read
+from models.intake.images import NewImage, add_images, record_failed
 from models.intake.jobs import (
     JobStateError,
     cancel_job,
@@ -170,7 +170,7 @@ def test_cancelling_breaks_the_claims_of_workers(session: Session) -> None:
     cancel_job(session, job.id)
     assert not cancel_some(session, job.id)
     failed = {waiting.id: Reason(RefusalCode.DECODER_CRASH, "crashed")}
-    assert record_read(session, received, read={}, refused={}, failed=failed) == set()
+    record_failed(session, received, failed)
     answers = {ready.sha256: a_prediction()}
     record_predictions(session, decoded, answers, model_version_id=version.id, engine="test")
     release(session, received, count_attempt=True)
