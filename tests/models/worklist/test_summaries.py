@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from models.config.settings import Settings
@@ -17,7 +17,7 @@ from models.reading.predictions import add_predictions, record_predictions
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import Image, ModelVersion, State, Study
 from models.tables.worklist import EVERYTHING, KeptCount, StudySummary
-from models.worklist.summaries import find_stale, refresh_some, summarise
+from models.worklist.summaries import find_stale, refresh_some, repair_some, summarise
 from pipeline.types import Prediction
 from tests.support.data.counts import check_counts
 from tests.support.data.rows import a_hash, a_job, a_prediction, a_version, an_image, some_images
@@ -103,6 +103,35 @@ def test_refresh_follows_the_operating_point(session: Session) -> None:
         refresh_some(session, operating_point=point, limit=9)  # type: ignore[arg-type]
         assert summary(session, study_id)[0] == finding
         check_all(session)
+
+
+@both_databases
+def test_repair_finds_missing_surplus_and_wrong_rows_in_steps(session: Session) -> None:
+    images = some_images(session, 7, state=State.PREDICTED)
+    ids = [a_study(session, image.file, [image]) for image in images]
+    read(session, a_version(session), {image.sha256: NORMAL for image in images})
+    missing, one_missing, surplus, without_images, wrong = ids[:3] + ids[4:6]
+    of_job = StudySummary.scope != EVERYTHING
+    session.execute(delete(StudySummary).where(StudySummary.study_id == missing))
+    session.execute(delete(StudySummary).where(StudySummary.study_id == one_missing, of_job))
+    of_surplus = select(StudySummary.__table__).where(StudySummary.study_id == surplus, of_job)
+    row = dict(session.execute(of_surplus).mappings().one())
+    session.execute(insert(StudySummary).values(row | {"scope": a_job(session).id}))
+    images[4].study_id = ids[6]
+    session.flush()
+    summarise(session, [ids[6]])
+    moved = update(StudySummary).where(StudySummary.study_id == wrong, of_job)
+    session.execute(moved.values(finding="pneumonia"))
+    assert find_stale(session, ids) == {missing, one_missing, surplus, without_images, wrong}
+    steps = []
+    after: int | None = 0
+    while after is not None:
+        after, repaired = repair_some(session, after=after, limit=2)
+        steps.append((after, repaired))
+    assert steps == [(ids[1], 2), (ids[3], 1), (ids[5], 2), (None, 0)]
+    check_all(session)
+    assert summary(session, surplus) == ("normal", 0.1, 1, 1)
+    assert session.get(StudySummary, (without_images, EVERYTHING)) is None
 
 
 def test_sweep_refreshes_summaries_and_merges_counts(context: AppContext) -> None:
