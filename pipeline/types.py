@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # idle workers do without it
 
 Finding = Literal["pneumonia", "normal"]
 OperatingPoint = Literal["balanced", "sensitive"]
+Population = Literal["children", "adults"]  # learned from and reported apart
 Precision = Literal["float32", "int8"]  # of the compiled network
 LABELS: Final[dict[str, int]] = {"normal": 0, "pneumonia": 1}  # as the network learns them
 
@@ -155,6 +156,19 @@ class Inference:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """How a version's logits become probabilities and findings, for all images or a population's.
+
+    The probability is the sigmoid of (logit - offset) / temperature. thresholds: of it, by
+    operating point.
+    """
+
+    temperature: float
+    thresholds: Mapping[OperatingPoint, float]
+    offset: float = 0.0
+
+
+@dataclass(frozen=True)
 class HeatmapTrust:
     """How far a heatmap can be trusted, in three numbers.
 
@@ -179,6 +193,7 @@ class Prediction:
     unfamiliarity: 0 usual, 1 strange. reason: why there is no finding, else None.
     heatmap: float32 (h, w), not negative, in logits; it fits the image as stored.
     orientation: of the stored image, corrected before the network; see `pipeline.upright`.
+    population: as whose image it was read, where the version reads populations apart.
     """
 
     logit: float
@@ -194,3 +209,4 @@ class Prediction:
     heatmap_trust: HeatmapTrust
     model_version: str
     orientation: int = 0
+    population: Population | None = None

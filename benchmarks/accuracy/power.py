@@ -99,9 +99,11 @@ class World:
             probabilities=_sigmoid(noise + distance * labels),
             unfamiliarities=np.zeros(len(labels)),
             patients=patient.astype(np.uint64),
+            populations=np.zeros(len(labels), np.uint8),
         )
         thresholds = {_POINT: float(_sigmoid(np.array(threshold)))}
-        card = replace(_CARD, model_version=name, thresholds=thresholds)
+        calibration = replace(_CARD.calibration, thresholds=thresholds)
+        card = replace(_CARD, model_version=name, calibration=calibration)
         return Answers(scores, card)
 
 

@@ -3,36 +3,32 @@
 import json
 import shlex
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
 from cli.errors import Failed, UsageProblem, one_line_errors
 from cli.learn.evaluation_table import print_evaluation
+from cli.learn.reading import Reading
 from cli.output import make_folder
 from cli.params import GivenPath
-from cli.progress import Progress, progress
+from cli.progress import progress
 from cli.settings import read_settings
-from pipeline.errors import RefusedError
-from pipeline.evaluation.evaluate import ScoreCollector
+from pipeline.evaluation.agreement import agreement
+from pipeline.evaluation.compare import Answers
+from pipeline.evaluation.decision_curve import decision_curve
 from pipeline.evaluation.evaluate import evaluate as evaluate_scores
+from pipeline.evaluation.subgroups import evaluate_subgroups, groups_of
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE, Card
-from pipeline.prepare.pool import DecoderPool
-from pipeline.reports.evaluation_report import WorstErrors, write_report
-from pipeline.training.labelled.contents import Contents, read_contents
+from pipeline.reports.evaluation_report import write_report
+from pipeline.training.labelled.contents import read_contents
 from pipeline.training.labelled.dataset import LabelledSource, open_split
-from pipeline.training.labelled.image import DatasetError, LabelledImage, RefusedImage
+from pipeline.training.labelled.image import DatasetError
 from pipeline.training.labelled.table import LabelledTable
-from pipeline.types import OperatingPoint
+from pipeline.types import OperatingPoint, Population
 from worker.decoders import open_decoders
-
-LISTED = 1000  # refused files that are named; all are counted
 
 
 @click.command()
@@ -76,6 +72,23 @@ LISTED = 1000  # refused files that are named; all are counted
     multiple=True,
     help="Count this label of the CSV as normal, too; may be repeated.",
 )
+@click.option(
+    "--population",
+    type=click.Choice(get_args(Population)),
+    help="Of images of which neither the CSV nor their tags state a population or an age.",
+)
+@click.option(
+    "--compare-with",
+    metavar="FOLDER",
+    type=GivenPath(),
+    help="Another version, or another precision of it, to state the agreement with.",
+)
+@click.option(
+    "--prevalence",
+    metavar="SHARE",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Of pneumonia, for the decision curve.  [default: the images']",
+)
 def evaluate(
     path: Path,
     as_json: bool,
@@ -86,19 +99,25 @@ def evaluate(
     root: Path | None,
     patient_column: str | None,
     as_normal: tuple[str, ...],
+    population: Population | None,
+    compare_with: Path | None,
+    prevalence: float | None,
 ) -> None:
     """Measure a model version on labelled images.
 
     DIR holds NORMAL/ and PNEUMONIA/, or splits that hold them. A CSV has the columns file and
-    label (normal or pneumonia, 0 or 1; others are left out), and optionally patient; otherwise
-    patients are read from the file names. Copies count once; images with contradictory labels are
-    left out. Metrics have 95 % bootstrap intervals over patients.
+    label (normal or pneumonia, 0 or 1; others are left out), and optionally patient, population
+    (children or adults), view, sex and age; otherwise patients are read from the file names, and
+    the others from DICOM tags. Metrics are also given for each population, view, sex and age band.
+    Copies count once; images with contradictory labels are left out. Metrics have 95 % bootstrap
+    intervals over patients.
 
     Exit code 0: every image was read; 1: some were refused.
     """
     settings = read_settings()
     try:
         predictor = Predictor.open(version or BASELINE, operating_point=operating_point)
+        other = compare_with and Predictor.open(compare_with, operating_point=operating_point)
         source = open_source(
             path,
             card=predictor.card,
@@ -117,10 +136,10 @@ def evaluate(
         make_folder(report)  # before the work, not after it
     with progress("Listing", total=len(images)) as shown:
         contents = read_contents(images, progress=shown.show)
-    reading = Reading(contents)
+    reading = Reading(contents, population=population)
     with open_decoders(settings) as pool:
         with progress("Evaluating", total=len(contents.blobs)) as shown:
-            reading.read(pool, predictor, shown)
+            reading.read(pool, predictor, shown, other=other or None)
         notes = [*source.notes, *contents.notes()]
         scores = reading.collector.scores()
         if not len(scores):
@@ -128,6 +147,16 @@ def evaluate(
             raise Failed(f"{name}: no image could be read; {'; '.join(reasons)}")
         found = evaluate_scores(scores, card=predictor.card) | reading.not_counted()
         found |= {**contents.as_json(), "notes": notes, **described(source)}
+        found |= {
+            "subgroups": evaluate_subgroups(
+                scores, groups_of(reading.subjects), card=predictor.card
+            ),
+            "decision_curve": decision_curve(scores, prevalence=prevalence),
+        }
+        if other:
+            ours = Answers(scores, predictor.card)
+            theirs = Answers(reading.compared.scores(), other.card)
+            found["agreement"] = agreement(ours, theirs)
         if report:
             with one_line_errors(report):
                 written = write_report(
@@ -147,36 +176,6 @@ def evaluate(
     else:
         print_evaluation(found, name=name)
     sys.exit(1 if reading.refused else 0)
-
-
-class Reading:
-    """What is kept of the images read: scores, the worst errors, and what was refused."""
-
-    def __init__(self, contents: Contents) -> None:
-        self._images = [blob.counted for blob in contents.blobs]
-        self.collector = ScoreCollector()
-        self.errors = WorstErrors()
-        self.refused = list(contents.refused)
-
-    def read(self, pool: DecoderPool, predictor: Predictor, shown: Progress) -> None:
-        before = len(self.refused)
-        predictions = predictor.predict_each(self._decoded(pool))
-        for number, (image, prediction) in enumerate(predictions, start=1):
-            self.collector.add(prediction, label=image.label, patient=image.patient)
-            self.errors.see(prediction, label=image.label, file=image.file, path=image.path)
-            shown.show(number + len(self.refused) - before)
-
-    def _decoded(self, pool: DecoderPool) -> Iterator[tuple[LabelledImage, NDArray[np.uint8]]]:
-        outcomes = pool.prepare_all(image.path for image in self._images)
-        for image, outcome in zip(self._images, outcomes, strict=True):
-            if isinstance(outcome, RefusedError):
-                self.refused.append(RefusedImage(image.file, str(outcome)))
-            else:
-                yield image, outcome.network_input
-
-    def not_counted(self) -> dict[str, Any]:
-        files = [asdict(one) for one in self.refused[:LISTED]]
-        return {"refused": {"count": len(self.refused), "files": files}}
 
 
 def described(source: LabelledSource) -> dict[str, Any]:

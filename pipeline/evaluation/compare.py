@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.bootstrap import DRAWS, LEVEL, Interval, bootstrap
-from pipeline.evaluation.evaluate import Scores
+from pipeline.evaluation.evaluate import Scores, is_predicted
 from pipeline.evaluation.metrics import Draws, auroc_of_draws, ratio
 from pipeline.inference.version_folder import Card
 
@@ -32,8 +32,7 @@ class Answers:
     @property
     def y_pred(self) -> NDArray[np.bool_]:
         """(n,), predicted pneumonia, with or without a finding."""
-        predicted: NDArray[np.bool_] = self.scores.probabilities >= self.card.threshold
-        return predicted
+        return is_predicted(self.scores, self.card)
 
     @property
     def is_unanswered(self) -> NDArray[np.bool_]:

@@ -11,6 +11,10 @@ SPELLINGS = {  # of columns, reduced by `plain_title`
     "reader": ("reader",),
     "time": ("time", "date", "datetime", "readat"),
     "split": ("split",),
+    "population": ("population",),
+    "view": ("view", "viewposition"),
+    "sex": ("sex", "patientsex"),
+    "age": ("age", "patientage"),
 }
 LABELS = {  # as `plain_label` gives them
     **{name: name for name in ("normal", "pneumonia", "unusable")},

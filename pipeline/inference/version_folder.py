@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from pipeline.checksum import sha256_of
 from pipeline.errors import NetworkFolderError
 from pipeline.familiarity.guard import FAMILIARITY_FILE
 from pipeline.inference.engine import COMPILED_FILE, NETWORK_FILE
-from pipeline.types import OperatingPoint, Precision
+from pipeline.types import Calibration, OperatingPoint, Population, Precision
 
 BASELINE: Final = Path(__file__).parents[1] / "baseline"  # the network that ships with the project
 CARD_FILE: Final = "card.json"
@@ -24,32 +24,48 @@ REQUIRED: Final = (
     "MODEL_CARD.md",
     FAMILIARITY_FILE,
 )
-FORMAT: Final = 2  # 1 had one operating point and no warning limit; it is still read
+# 1 had one operating point and no warning limit, 2 no populations; they are still read.
+FORMAT: Final = 3
 
 
 @dataclass(frozen=True)
 class Card:
     """What an answer needs to know of its version; `raw` holds the whole of card.json.
 
-    temperature: divides the logit. thresholds: of the calibrated probability, by operating point.
+    calibration: of all images, or of the default population's. populations: of each that is read
+    apart from the others, or none; default_population: of images that state none.
     unfamiliarity_limit: above it there is no finding. warning_limit: above it there is
     `warning`, a plain sentence. operating_point: the one in use. precision: of the compiled
     network.
     """
 
     model_version: str
-    temperature: float
-    thresholds: Mapping[OperatingPoint, float]
+    calibration: Calibration
     unfamiliarity_limit: float
     warning_limit: float
     warning: str
     raw: Mapping[str, Any]
     operating_point: OperatingPoint = "balanced"
     precision: Precision = "float32"
+    populations: Mapping[Population, Calibration] = field(default_factory=dict)
+    default_population: Population | None = None
+
+    @property
+    def temperature(self) -> float:
+        return self.calibration.temperature
+
+    @property
+    def thresholds(self) -> Mapping[OperatingPoint, float]:
+        return self.calibration.thresholds
 
     @property
     def threshold(self) -> float:
         return self.thresholds[self.operating_point]
+
+    def calibration_of(self, population: Population | None) -> Calibration:
+        return (
+            self.populations.get(population, self.calibration) if population else self.calibration
+        )
 
     def at(self, operating_point: OperatingPoint) -> "Card":
         """Return the card with another operating point. Raises NetworkFolderError."""
@@ -66,16 +82,30 @@ class Card:
         is_first = raw["format"] == 1
         points: Mapping[OperatingPoint, Any]
         points = {"balanced": raw} if is_first else raw["operating_points"]
+        populations = {
+            name: _calibration(one, one["operating_points"])
+            for name, one in raw.get("populations", {}).items()
+        }
+        default = raw["default_population"] if populations else None
         return cls(
             model_version=str(raw["model_version"]),
-            temperature=float(raw["temperature"]),
-            thresholds={name: float(point["threshold"]) for name, point in points.items()},
+            calibration=populations[default] if populations else _calibration(raw, points),
             unfamiliarity_limit=float(raw["unfamiliarity_limit"]),
             warning_limit=float(raw["unfamiliarity_limit" if is_first else "warning_limit"]),
             warning="" if is_first else str(raw["warning"]),
             raw=raw,
             precision=raw.get("precision", "float32"),  # the only one of earlier releases
+            populations=populations,
+            default_population=default,
         )
+
+
+def _calibration(raw: Mapping[str, Any], points: Mapping[OperatingPoint, Any]) -> Calibration:
+    return Calibration(
+        temperature=float(raw["temperature"]),
+        thresholds={name: float(point["threshold"]) for name, point in points.items()},
+        offset=float(raw.get("offset", 0.0)),
+    )
 
 
 def load_card(folder: Path) -> Card:
@@ -88,9 +118,9 @@ def load_card(folder: Path) -> Card:
     except ValueError as error:
         raise NetworkFolderError(f"{CARD_FILE} in {folder} is not JSON: {error}") from error
     try:
-        if raw["format"] not in (1, FORMAT):
+        if raw["format"] not in range(1, FORMAT + 1):
             raise NetworkFolderError(
-                f"{CARD_FILE} in {folder}: expected format {FORMAT}, received {raw['format']}"
+                f"{CARD_FILE} in {folder}: expected format 1 to {FORMAT}, received {raw['format']}"
             )
         raw["metrics"]  # for the portal; `Card` has no use for it
         return Card.from_json(raw)

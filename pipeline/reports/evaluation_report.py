@@ -19,8 +19,10 @@ from pipeline.evaluation.bootstrap import DRAWS
 from pipeline.evaluation.curves import curves_as_json, precision_recall_points, probability_counts
 from pipeline.evaluation.evaluate import Scores, evaluate
 from pipeline.evaluation.metrics import AT_THRESHOLD, METRICS, OVERALL
+from pipeline.evaluation.subgroups import LEAST_PATIENTS, SUBGROUP_METRICS, no_finding
 from pipeline.inference.version_folder import Card
 from pipeline.reports import charts
+from pipeline.reports.group_charts import decision_chart, subgroup_charts
 from pipeline.reports.templates import render
 from pipeline.types import HEATMAP_FULL_SCALE, Prediction
 
@@ -94,6 +96,10 @@ def write_report(
         command=command,
         card=card,
         charts=draw_charts(scores, found),
+        subgroup_charts=subgroup_charts(found["subgroups"]),
+        no_finding=no_finding,
+        SUBGROUP_METRICS=SUBGROUP_METRICS,
+        LEAST_PATIENTS=LEAST_PATIENTS,
         chart_style=charts.STYLE,
         false_negatives=[(error, _images(error, levels_of)) for error in errors.false_negatives],
         false_positives=[(error, _images(error, levels_of)) for error in errors.false_positives],
@@ -123,6 +129,7 @@ def draw_charts(scores: Scores, found: Mapping[str, Any]) -> list[charts.Chart]:
         charts.precision_recall_chart(figures, name=name),
         charts.calibration_chart({"version": figures}, names=names),
         charts.probability_chart(figures, name=name),
+        decision_chart(figures.get("decision_curve"), name=name),
     )
     return [chart for chart in drawn if chart is not None]
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.subject import UNSTATED, Subject
 from pipeline.types import Split
 
 SPLITS = {  # by their names in folders and tables, in lower case
@@ -25,7 +26,8 @@ class LabelledImage:
 
     file: its path within the folder or CSV, for people. label: 0 normal, 1 pneumonia.
     split: that its folder or row states; None where none is stated. is_patient_stated: whether
-    a table names the patient, who is read from the file's name otherwise.
+    a table names the patient, who is read from the file's name otherwise. subject: as a table
+    states it.
     """
 
     file: str
@@ -34,6 +36,7 @@ class LabelledImage:
     patient: str
     split: Split | None = None
     is_patient_stated: bool = False
+    subject: Subject = UNSTATED
 
 
 @dataclass(frozen=True)

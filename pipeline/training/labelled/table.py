@@ -8,19 +8,22 @@ from pathlib import Path
 from pipeline.files.cells import LABELS as SPELLED
 from pipeline.files.cells import patient_id, plain_label, unguarded
 from pipeline.files.table import Row, TableError, read_table_file
+from pipeline.subject import subject_of
 from pipeline.text import listed, plural, raw_name, unique_name
 from pipeline.training.labelled.image import SPLITS, DatasetError, LabelledImage, RefusedImage
 from pipeline.training.splits import patient_of
 from pipeline.types import LABELS, Split
 
+COLUMNS = ("file", "label", "patient", "population", "view", "sex", "age")
 LISTED = 10  # other labels: in a wrong column each may be another
 
 
 class LabelledTable:
     """The rows of a CSV with the columns file and label; iterate as often as needed.
 
-    Further columns: patient (else patients are read from file names) and, with_split, split. root:
-    what the files are relative to, by default the CSV's folder. patient_column: another title of
+    Further columns: patient (else patients are read from file names), population, view, sex, age
+    (see `subject_of`) and, with_split, split. root: what the files are relative to, by default the
+    CSV's folder. patient_column: another title of
     the column patient. as_normal: further labels that mean normal. Rows with any other label are
     left out; `left_out` counts them after an iteration, and `splits` holds what rows state. Raises
     DatasetError, also while rows are read.
@@ -41,7 +44,7 @@ class LabelledTable:
         self._root = table.parent if root is None else root
         self._labels = {text: LABELS[label] for text, label in SPELLED.items() if label in LABELS}
         self._labels |= {plain_label(label): 0 for label in as_normal}
-        columns = ("file", "label", "patient", *(["split"] if with_split else []))
+        columns = (*COLUMNS, *(["split"] if with_split else []))
         try:
             self.table = read_table_file(table, columns, patient_column=patient_column)
         except TableError as error:
@@ -76,12 +79,15 @@ class LabelledTable:
         try:
             stated = patient_id(row.cells.get("patient", ""))
             split = _split(row.cells.get("split"))
+            subject = subject_of(row.cells)
         except ValueError as error:
             return RefusedImage(f"{self._place(row)}: {file}", str(error))
         if split:
             self.splits.add(split)
         patient = stated or patient_of(unique_name(path.name))
-        return LabelledImage(file, path, label, patient, split, is_patient_stated=bool(stated))
+        return LabelledImage(
+            file, path, label, patient, split, is_patient_stated=bool(stated), subject=subject
+        )
 
     def _paths(self, file: str) -> Iterator[Path]:
         """As written; as results name it; with Windows's separators; as bytes of the table."""

@@ -9,7 +9,8 @@ from unittest.mock import Mock
 import pytest
 
 from cli.errors import UsageProblem
-from cli.learn.evaluate import Reading, open_source
+from cli.learn.evaluate import open_source
+from cli.learn.reading import Reading
 from pipeline.errors import damaged
 from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.training.labelled.contents import Blob, Contents
@@ -59,13 +60,41 @@ def test_evaluate_table_names_refused_files(tmp_path: Path) -> None:
     assert "other: 1" in result.stdout
 
 
+def test_evaluate_by_subgroup_and_agreement(tmp_path: Path) -> None:
+    """What the table states goes before a film's tags, and these before the option."""
+    for name in ("a.png", "c.png", "d.png"):
+        make_png(tmp_path / name, make_picture(100 + len(list(tmp_path.iterdir()))))
+    make_dicom(tmp_path / "b.dcm", PatientAge="003Y", ViewPosition="PA", PatientSex="F")
+    (tmp_path / "t.csv").write_text(
+        "file,label,population,view,age\n"
+        "a.png,1,adults,AP Supine,\nb.dcm,0,,AP,70\nc.png,0,,,4\nd.png,0,adult,,\n"
+    )
+    options = ("--population", "adults", "--prevalence", "0.1", "--compare-with", BASELINE)
+    found = figures(tmp_path / "t.csv", *options, exit_code=1)
+    groups = {(row["axis"], row["group"]): row["n"] for row in found["subgroups"]}
+    assert groups == {
+        ("population", "children"): 1, ("population", "adults"): 2,
+        ("view", "AP"): 2, ("view", "not stated"): 1,
+        ("population and view", "adults, AP"): 2, ("population and view", "not stated"): 1,
+        ("sex", "F"): 1, ("sex", "not stated"): 2,
+        ("age", "under 6"): 1, ("age", "65 and older"): 1, ("age", "not stated"): 1,
+    }  # fmt: skip
+    assert all(row["is_small"] for row in found["subgroups"])
+    assert found["decision_curve"]["prevalence"] == 0.1
+    assert found["agreement"]["kappa"]["value"] in (1.0, None)
+    assert "expected a population" in found["refused"]["files"][0]["reason"]
+    shown = run("evaluate", tmp_path / "t.csv", *options).stdout
+    assert re.search(r"65 and older +1 +1 .*too few patients", shown)
+    assert "same finding             1.0000" in shown
+
+
 def test_progress_counts_refused_files() -> None:
     images = [LabelledImage(name, Path(name), label, name) for label, name in enumerate("ab")]
     blobs = [Blob(image.file, (image,)) for image in images]
     reading = Reading(Contents(blobs, refused=[RefusedImage("c", "no file")]))
     pool, predictor, shown = Mock(), Mock(), Mock()
-    pool.prepare_all.return_value = [damaged("cut short"), Mock()]
-    predictor.predict_each.side_effect = lambda pairs: ((one, Mock()) for one, _ in pairs)
+    pool.prepare_all.return_value = [damaged("cut short"), Mock(tags={})]
+    predictor.predict_each.side_effect = lambda pairs, **_: ((one, Mock()) for one, _ in pairs)
     reading.collector = reading.errors = Mock()
     reading.read(pool, predictor, shown)
     shown.show.assert_called_once_with(2)
@@ -157,7 +186,8 @@ def test_report_is_one_self_contained_page(tmp_path: Path) -> None:
     assert not re.search(r"@import|url\((?!#)", text)
     assert "http://" not in text
     assert "https://" not in text
-    assert text.count('role="img"') == 4
+    assert text.count('role="img"') == 5 + 1, "curves, and the view that one film states"
+    assert "Subgroups" in text
     assert text.count('src="data:image/jpeg;base64,') >= 4
     assert "&lt;b&gt;broken.png" in text
     assert "<b>broken.png" not in text

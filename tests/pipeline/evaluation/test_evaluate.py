@@ -16,7 +16,8 @@ KEYS = [
 COUNTS = ["true_positives", "false_negatives", "false_positives", "true_negatives"]
 
 
-CARD = replace(card_at(0.5, sensitive=0.15), temperature=1.5)
+AT = card_at(0.5, sensitive=0.15)
+CARD = replace(AT, calibration=replace(AT.calibration, temperature=1.5))
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def test_unfamiliar_images_are_counted_and_included() -> None:
     rows = make_scores([1, 0], [0.9, 0.8])
     unfamiliar = replace(rows, unfamiliarities=np.array([0.2, 0.9]))
     found = evaluate(unfamiliar, card=CARD)
-    assert found["unfamiliar"] == {"count": 1, "share": 0.5}
+    assert found["unfamiliar"] == {"count": 1, "share": 0.5, "low": 0, "high": 1}
     assert found["n"] == 2
 
 
@@ -100,3 +101,17 @@ def test_order_of_images_does_not_matter() -> None:
 def test_no_images_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one image"):
         evaluate(make_scores([], []), card=CARD)
+
+
+def test_populations_are_judged_at_their_own_thresholds() -> None:
+    """The same probability is pneumonia in a child, and not in an adult."""
+    child = CARD.calibration
+    adult = replace(child, thresholds={"balanced": 0.8, "sensitive": 0.7})
+    card = replace(CARD, populations={"children": child, "adults": adult})
+    rows = make_scores([1, 1, 1], [0.6, 0.6, 0.6])
+    scores = replace(rows, populations=np.array([0, 1, 2], np.uint8))
+    found = evaluate(scores, card=card)
+    assert found["confusion_matrix"]["true_positives"] == 2
+    assert found["thresholds"] == {"children": 0.5, "adults": 0.8}
+    assert found["operating_points"]["sensitive"]["confusion_matrix"]["true_positives"] == 2
+    assert "thresholds" not in evaluate(scores, card=CARD)

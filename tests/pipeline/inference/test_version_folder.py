@@ -75,7 +75,7 @@ def test_folder_of_format_1_still_predicts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ('{"format": 99}', r"card\.json in .*: expected format 2, received 99"),
+        ('{"format": 99}', r"card\.json in .*: expected format 1 to 3, received 99"),
         (json.dumps(WITHOUT_METRICS), r"card\.json in .* lacks 'metrics'"),
     ]
     + [(content, r"card\.json") for content in ("", "[]", "{}", '{"format": 1}', "null")],

@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.evaluation.evaluate import Scores
 from pipeline.inference.version_folder import BASELINE, Card, load_card
+from pipeline.types import OperatingPoint
 
 SHIPPED = load_card(BASELINE)
 
@@ -21,9 +22,11 @@ def make_scores(
         np.array(probabilities, np.float64),
         np.full(count, 0.1),
         np.array(patients or range(count), np.uint64),
+        np.zeros(count, np.uint8),
     )
 
 
 def card_at(balanced: float, sensitive: float = 0.1) -> Card:
     """The shipped card with other thresholds."""
-    return replace(SHIPPED, thresholds={"balanced": balanced, "sensitive": sensitive})
+    points: dict[OperatingPoint, float] = {"balanced": balanced, "sensitive": sensitive}
+    return replace(SHIPPED, calibration=replace(SHIPPED.calibration, thresholds=points))
