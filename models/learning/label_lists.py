@@ -1,7 +1,7 @@
 """Lists and counts of labels."""
 
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -9,22 +9,21 @@ from sqlalchemy.orm import Session
 
 from models.counts import count_by_value, kept_counts
 from models.intake.study_links import StudyLink, find_study_links
-from models.learning.labels import EffectiveLabel, latest_labels
+from models.learning.labels import latest_labels
 from models.learning.snapshots import SITE
 from models.query import Page
 from models.tables.learning import ImportedDataset, Label, LabelValue, Source, ValidLabel
 
 CONFLICT = ":conflict"  # end of a kept count's value
-_COLUMNS = [getattr(ValidLabel, field.name) for field in fields(EffectiveLabel)]
 # Not `!= Source.DATASET`, for which no index is used.
 _READERS_OWN = Label.source.in_([one for one in Source if one != Source.DATASET])
 
 
 @dataclass(frozen=True)
 class ListedLabel:
-    """said: each reader's latest label, the effective one first. link: None if only imported."""
+    """said: each reader's latest label, the valid one first. link: None if only imported."""
 
-    label: EffectiveLabel
+    label: ValidLabel
     said: list[Label]
     link: StudyLink | None
 
@@ -40,7 +39,7 @@ class LabelPage(Page[ListedLabel]):
 
 @dataclass(frozen=True)
 class OriginCounts:
-    """Images by their effective label."""
+    """Images by their valid label."""
 
     origin: str
     pneumonia: int
@@ -77,13 +76,13 @@ def list_labels(
     page_size: int = 100,
 ) -> LabelPage:
     """One entry for each blob, the latest added first: after a label, else a page by its number."""
-    newest = select(*_COLUMNS).order_by(ValidLabel.label_id.desc()).limit(page_size + 1)
+    newest = select(ValidLabel).order_by(ValidLabel.label_id.desc()).limit(page_size + 1)
     if only_conflicts:
         newest = newest.where(ValidLabel.is_conflict.is_(True))
     if after is not None:
         newest = newest.where(ValidLabel.label_id < after)
-    rows = session.execute(newest.offset((page - 1) * page_size)).all()
-    found = [EffectiveLabel(*row) for row in rows[:page_size]]
+    rows = session.scalars(newest.offset((page - 1) * page_size)).all()
+    found = rows[:page_size]
     hashes = [label.sha256 for label in found]
     said, links = latest_labels(session, hashes), find_study_links(session, hashes)
     items = [ListedLabel(one, said[one.sha256], links.get(one.sha256)) for one in found]

@@ -7,9 +7,9 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from models.learning.datasets import ImportedFile, imported_files
-from models.learning.labels import EffectiveLabel, effective_labels
+from models.learning.labels import valid_labels
 from models.tables.intake import Image, Study
-from models.tables.learning import Label
+from models.tables.learning import Label, ValidLabel
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class SiteFile:
 
 @dataclass(frozen=True)
 class LabelledBlob:
-    """A blob with its effective label; at least one of `site` and `imported` is known."""
+    """A blob with its valid label; at least one of `site` and `imported` is known."""
 
-    label: EffectiveLabel
+    label: ValidLabel
     site: tuple[SiteFile, ...]  # the same bytes may be in several jobs
     imported: ImportedFile | None
 
@@ -42,7 +42,7 @@ def use_repeatable_read(session: Session) -> None:
 
 def labelled_blobs(session: Session) -> list[LabelledBlob]:
     """Return all whose file was read here, sorted by SHA-256."""
-    labels = effective_labels(session)
+    labels = valid_labels(session)
     site, imported = _site_files(session), imported_files(session, labels)
     return [
         LabelledBlob(label, tuple(site.get(sha256, ())), imported.get(sha256))

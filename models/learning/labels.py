@@ -1,6 +1,6 @@
 """Labels of blobs (files' bytes, by SHA-256). Rows are only ever added.
 
-The effective label of a blob: each reader's latest row counts; of these the one of the highest
+The valid label of a blob: each reader's latest row counts; of these the one of the highest
 role, then the latest. If readers' latest rows differ there is a conflict. Labels of an imported
 data set have no role: any reader overrules them, and they take no part in conflicts.
 """
@@ -39,20 +39,6 @@ class NewLabel:
     read_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class EffectiveLabel:
-    """The valid label of a blob. patient_hash: of the latest label that names a patient."""
-
-    sha256: str
-    value: LabelValue
-    label_id: int
-    patient_hash: str | None
-    is_conflict: bool
-    reader: str
-    role: Role | None
-    read_at: datetime
-
-
 def add_labels(session: Session, rows: Sequence[NewLabel], *, insist: bool = False) -> int:
     """Return how many were added; repeating the reader's latest label adds nothing.
 
@@ -78,20 +64,21 @@ def _rebuild(
     session: Session, of_labels: ColumnElement[bool], of_valid: ColumnElement[bool]
 ) -> None:
     session.execute(delete(ValidLabel).where(of_valid).execution_options(synchronize_session=False))
-    right = effective(of_labels).subquery()
+    right = compute_valid(of_labels).subquery()
     first = select(func.min(ImportedImage.dataset_id)).where(ImportedImage.sha256 == right.c.sha256)
-    columns = [field.name for field in fields(EffectiveLabel)]
-    rows = select(*(right.c[name] for name in columns), first.scalar_subquery())
+    columns = right.c.keys()
+    rows = select(*right.c, first.scalar_subquery())
     session.execute(insert(ValidLabel).from_select([*columns, "dataset_id"], rows))
 
 
-def effective_labels(session: Session) -> dict[str, EffectiveLabel]:
+def valid_labels(session: Session) -> dict[str, ValidLabel]:
     """By SHA-256, of all labelled blobs."""
-    return {row.sha256: EffectiveLabel(*row) for row in session.execute(effective())}
+    rows = select(ValidLabel).execution_options(populate_existing=True)
+    return {label.sha256: label for label in session.scalars(rows)}
 
 
 def latest_labels(session: Session, sha256s: Collection[str]) -> dict[str, list[Label]]:
-    """Each reader's latest label of these blobs; the effective one comes first in each list."""
+    """Each reader's latest label of these blobs; the valid one comes first in each list."""
     found: dict[str, list[Label]] = {sha256: [] for sha256 in sha256s}
     for some in batches(sorted(found)):
         latest = _latest(Label.sha256.in_(some))
@@ -107,11 +94,8 @@ def latest_labels(session: Session, sha256s: Collection[str]) -> dict[str, list[
     return found
 
 
-def effective(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-    """The query behind `effective_labels`, with the fields of EffectiveLabel in their order.
-
-    which: labels of some blobs, else all.
-    """
+def compute_valid(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    """Columns of `valid_label`, without the imported set, from labels of some blobs, else all."""
     latest, named = _latest(*which), _named_patients(*which)
     readers_value = case((latest.c.role.is_not(None), latest.c.value))
     weight = (_rank(latest.c.role).desc(), latest.c.read_at.desc(), latest.c.id.desc())

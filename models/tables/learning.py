@@ -91,7 +91,7 @@ class ValidLabel(Base):
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     value: Mapped[LabelValue] = mapped_column(text_enum(LabelValue))
     label_id: Mapped[int] = mapped_column(index=True)
-    patient_hash: Mapped[str | None] = mapped_column(String(64))
+    patient_hash: Mapped[str | None] = mapped_column(String(64))  # the latest that was named
     is_conflict: Mapped[bool]
     reader: Mapped[str] = mapped_column(String(80))
     role: Mapped[Role | None] = mapped_column(text_enum(Role))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from models.config.secrets import read_secrets
-from models.learning.labels import effective_labels
+from models.learning.labels import valid_labels
 from models.tables.learning import Label, LabelValue
 from models.tables.people import Role
 from pipeline.limits import MAX_TABLE_BYTES
@@ -47,7 +47,7 @@ def send(portal: Portal, table: str, role: Role = Role.READER, **options: Any) -
 
 def values(portal: Portal) -> dict[str, str]:
     with portal.database.sessions() as session:
-        return {sha: label.value.value for sha, label in effective_labels(session).items()}
+        return {sha: label.value.value for sha, label in valid_labels(session).items()}
 
 
 def labels_for(portal: Portal, sha256: str) -> list[Label]:
@@ -149,7 +149,7 @@ def test_label_has_the_role_of_its_reader_up_to_the_senders(
     assert [problem["line"] for problem in answer["problems"]] == [2]
     assert "higher role" in answer["problems"][0]["reason"]
     with portal.database.sessions() as session:
-        labels = effective_labels(session)
+        labels = valid_labels(session)
     stored = [(labels[image].reader, labels[image].role) for image, _ in named[1:]]
     assert stored == [("vera", "viewer"), ("someone", "reader"), ("a operator", "operator")]
 

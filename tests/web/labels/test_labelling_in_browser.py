@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from models.learning.labels import effective_labels
+from models.learning.labels import valid_labels
 from models.tables.people import Role
 from tests.support.data.labelled import labels_of
 from tests.support.data.uploads import a_png
@@ -105,4 +105,4 @@ def test_labels_page_imports_a_table(
     expect(visit.locator("#taken-words")).to_have_text("1 added · 0 unchanged · 1 rows refused.")
     expect(visit.locator("#problems li")).to_have_text("Row 3no image has this file name")
     with portal.database.sessions() as session:
-        assert list(effective_labels(session)) == [hash_of(portal, 1)]
+        assert list(valid_labels(session)) == [hash_of(portal, 1)]

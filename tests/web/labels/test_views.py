@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models.learning.labels import effective_labels
+from models.learning.labels import valid_labels
 from models.tables.learning import LabelValue
 from models.tables.people import Role
 from tests.support.data.rows import a_user
@@ -41,7 +41,7 @@ def test_reader_labels_images_by_id_and_sha256(portal: Portal, images: list[Any]
     again = give(portal, {"image_id": images[0].id, "label": "pneumonia"})
     assert again.json == {"added": 0, "unchanged": 1}
     with portal.database.sessions() as session:
-        labels = effective_labels(session)
+        labels = valid_labels(session)
     first = labels[images[0].sha256]
     assert (first.value, first.reader, first.role) == ("pneumonia", "a reader", Role.READER)
     assert labels[images[1].sha256].value == LabelValue.UNUSABLE
@@ -66,7 +66,7 @@ def test_labels_are_saved_all_or_none(
     assert answer.status_code == (404 if "not found" in complaint else 422)
     assert complaint in answer.json["title"]
     with portal.database.sessions() as session:
-        assert effective_labels(session) == {}
+        assert valid_labels(session) == {}
 
 
 def test_viewer_sees_labels_without_controls(portal: Portal, images: list[Any]) -> None:

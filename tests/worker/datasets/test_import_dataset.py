@@ -13,7 +13,7 @@ from models.context import AppContext
 from models.files.orphans import find_orphans
 from models.files.purge import purge_step
 from models.intake.jobs import close_job
-from models.learning.labels import effective_labels
+from models.learning.labels import valid_labels
 from models.tables.intake import State
 from models.tables.learning import ImportedImage, Label, LabelValue, Source
 from pipeline.phantom.drawing import draw_phantom
@@ -59,7 +59,7 @@ def test_import_keeps_splits_and_repeating_it_changes_nothing(
     assert one.patient_hash == patient_pseudonym(key, "person3")
     assert context.store.has_network_input(one.sha256, PREPROCESSING)
     with context.sessions() as session:
-        label = effective_labels(session)[one.sha256]
+        label = valid_labels(session)[one.sha256]
         row = session.get_one(Label, label.label_id)
     assert (label.value, label.role, label.reader) == (LabelValue.PNEUMONIA, None, "dataset public")
     assert (row.source, row.dataset_id) == (Source.DATASET, one.dataset_id)
@@ -90,7 +90,7 @@ def test_import_adds_new_images_and_changed_labels(context: AppContext, folder: 
     row = rows(context)["train/NORMAL/person0_virus_0.png"]
     assert row.split == TRAIN
     with context.sessions() as session:
-        assert effective_labels(session)[row.sha256].value == LabelValue.PNEUMONIA
+        assert valid_labels(session)[row.sha256].value == LabelValue.PNEUMONIA
     assert count(context, Label) == 8, "none is edited"
 
 

@@ -1,16 +1,14 @@
 """Members and splits over many nights, on generated histories, without a database."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.learning.datasets import ImportedFile
 from models.learning.labelled_blobs import LabelledBlob, SiteFile
-from models.learning.labels import EffectiveLabel
 from models.learning.snapshots import SITE, Member, PastMember
-from models.tables.learning import LabelValue
+from models.tables.learning import LabelValue, ValidLabel
 from pipeline.types import Split
 from tests.support.data.labelled import patient_of_split
 from tests.support.data.rows import a_hash
@@ -27,9 +25,13 @@ IMAGES = st.tuples(PATIENTS, SETS, VALUES)
 NIGHTS = st.lists(st.dictionaries(st.integers(0, 15), IMAGES, max_size=8), max_size=5)
 
 
-def blob(number: int, patient: str, split: Split | None, value: LabelValue) -> LabelledBlob:
-    sha256, moment = a_hash(f"blob {number}"), datetime(2030, 1, 1, tzinfo=UTC)
-    label = EffectiveLabel(sha256, value, number, None, False, "rita", None, moment)
+def blob(
+    number: int, patient: str, split: Split | None, value: LabelValue, *, named: str | None = None
+) -> LabelledBlob:
+    """named: the patient whom a label names."""
+    label = ValidLabel(
+        sha256=a_hash(f"blob {number}"), value=value, label_id=number, patient_hash=named
+    )
     if split is None:
         file = SiteFile("a.png", patient, a_hash(f"study {number}"), is_dicom_study=True)
         return LabelledBlob(label, (file,), None)
@@ -115,11 +117,9 @@ def test_imported_images_keep_their_split() -> None:
 
 def test_folder_in_place_of_a_patient_binds_only_trained_images() -> None:
     folder = a_hash("a folder")
-    unnamed = blob(1, folder, None, LabelValue.NORMAL)
+    patient = a_hash(patient_of_split(Split.TRAIN))
     loose = SiteFile("a.png", None, folder, is_dicom_study=False)
-    named = LabelledBlob(
-        replace(unnamed.label, patient_hash=a_hash(patient_of_split(Split.TRAIN))), (loose,), None
-    )
+    named = replace(blob(1, folder, None, LabelValue.NORMAL, named=patient), site=(loose,))
     sha256 = named.label.sha256
     for is_trained, expected in ((False, Split.TRAIN), (True, Split.TEST)):
         past = {sha256: PastMember(Split.TEST, SITE, folder, is_trained)}
@@ -130,19 +130,18 @@ def test_folder_in_place_of_a_patient_binds_only_trained_images() -> None:
 def test_label_and_dicom_names_of_a_patient_are_one_patient() -> None:
     """DICOM may state an issuer, a table of labels does not."""
     by_dicom, by_label = a_hash("an issuer and 17"), a_hash("17")
-    named, unnamed = (blob(n, by_dicom, None, LabelValue.NORMAL) for n in (1, 2))
-    named = replace(named, label=replace(named.label, patient_hash=by_label))
+    named = blob(1, by_dicom, None, LabelValue.NORMAL, named=by_label)
+    unnamed = blob(2, by_dicom, None, LabelValue.NORMAL)
     found = decide_members([named, unnamed], past={}, key=KEY)
     assert {one.member.patient_hash for one in found} == {by_label}
 
 
 def test_identifier_given_to_all_patients_joins_nobody() -> None:
     everyone = a_hash("ANONYMOUS")
-    blobs = [blob(n, everyone, None, LabelValue.NORMAL) for n in range(3)]
     patients = [a_hash("17"), a_hash("18"), None]
     labelled = [
-        replace(one, label=replace(one.label, patient_hash=patient))
-        for one, patient in zip(blobs, patients, strict=True)
+        blob(number, everyone, None, LabelValue.NORMAL, named=patient)
+        for number, patient in enumerate(patients)
     ]
     found = decide_members(labelled, past={}, key=KEY)
     assert [one.member.patient_hash for one in found] == [*patients[:2], everyone]

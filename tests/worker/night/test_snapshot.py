@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select
 from models.context import AppContext
 from models.files.damage import Damage, list_damage
 from models.learning.labelled_blobs import labelled_blobs, use_repeatable_read
-from models.learning.labels import effective_labels
+from models.learning.labels import valid_labels
 from models.learning.snapshots import (
     LEARNABLE,
     LEFT_OUT,
@@ -85,7 +85,7 @@ def test_snapshot_members_and_report(context: AppContext, archive: Archive) -> N
     assert site.split == assign_split(a_hash("anna"))
     assert (public.label, public.origin, public.split) == (NORMAL, "public", TEST)
     with context.sessions() as session:
-        assert site.label_id == effective_labels(session)[of_site].label_id
+        assert site.label_id == valid_labels(session)[of_site].label_id
     counts = [snapshot.report[name] for name in ("images", "unusable", "without_input")]
     assert counts == [3, 1, 1]
     assert snapshot.report["origins"]["public"]["test"] == {"normal": 1, "patients": 1}
