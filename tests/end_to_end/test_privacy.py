@@ -20,7 +20,7 @@ import pydicom
 import pytest
 
 from tests.end_to_end.conftest import follow_link, login_link
-from tests.support.data.invented_patient import (
+from tests.support.imaging.invented_patient import (
     CONTENTS,
     NAMES,
     find_words,

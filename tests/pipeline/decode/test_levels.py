@@ -16,7 +16,7 @@ from pipeline.deidentify.png_copy import png_copy
 from pipeline.errors import RefusedError
 from pipeline.types import RangeRule
 from tests.support.data.builders import encoded, make_picture, png_chunk, png_with
-from tests.support.data.tiffs import one_page
+from tests.support.imaging.tiffs import one_page
 
 REFERENCE = make_picture() / 255
 SIXTEEN = (0.0, 65535.0)

@@ -14,7 +14,7 @@ from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import Limits
 from pipeline.types import RangeRule
 from tests.support.data.builders import encoded, make_picture
-from tests.support.data.tiffs import make_tiff, one_page
+from tests.support.imaging.tiffs import make_tiff, one_page
 
 IMAGE = make_picture()
 REFERENCE = IMAGE / 255

@@ -28,10 +28,10 @@ from pipeline.decode.decode import decode_content
 from pipeline.errors import RefusedError
 from pipeline.types import Deidentified, RangeRule
 from tests.support.data.builders import encoded, make_dataset, make_lut, make_picture
-from tests.support.data.jpeg12 import encode_jpeg12
-from tests.support.data.streams import HTJ2K_PIXELS, HTJ2K_STREAM, written
 from tests.support.imaging.deidentified import deidentified
 from tests.support.imaging.encodings import NATIVE, RLE, STREAMS
+from tests.support.imaging.jpeg12 import encode_jpeg12
+from tests.support.imaging.streams import HTJ2K_PIXELS, HTJ2K_STREAM, written
 
 SHAPE = (41, 43)  # odd, so that frames of bytes have an odd length
 DEEP = make_picture(top=4095)

@@ -45,9 +45,9 @@ from tests.support.data.builders import (
     make_picture,
     save_dicom,
 )
-from tests.support.data.jpeg12 import encode_jpeg12
-from tests.support.data.streams import HTJ2K_PIXELS, HTJ2K_STREAM, frame_of, jpeg_2000, written
 from tests.support.imaging.deidentified import KEY
+from tests.support.imaging.jpeg12 import encode_jpeg12
+from tests.support.imaging.streams import HTJ2K_PIXELS, HTJ2K_STREAM, frame_of, jpeg_2000, written
 
 needs_dcmtk = pytest.mark.skipif(
     shutil.which("dcmdjpeg") is None, reason="dcmtk, the reference, is not installed"

@@ -16,7 +16,7 @@ from pipeline.limits import Limits
 from pipeline.prepare.network_input import DECODED_SIZE, network_input
 from pipeline.prepare.prepare import prepare_content
 from tests.support.data.builders import make_picture
-from tests.support.data.streams import written
+from tests.support.imaging.streams import written
 
 LARGE = make_picture(1801, 2003, top=4095)
 

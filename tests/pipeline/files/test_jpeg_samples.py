@@ -16,8 +16,8 @@ from pipeline.files.jpeg import read_jpeg
 from pipeline.files.jpeg_samples import read_jpeg_samples, read_precise
 from pipeline.limits import Limits
 from tests.support.data.builders import encoded, jpeg_with, make_dicom, make_picture
-from tests.support.data.jpeg12 import encode_jpeg12
 from tests.support.imaging.deidentified import deidentified
+from tests.support.imaging.jpeg12 import encode_jpeg12
 
 DEEP = make_picture(top=4095)
 LOSSLESS = [JPEGLosslessSV1, JPEGLSLossless]

@@ -32,8 +32,8 @@ from tests.support.data.builders import (
     make_picture,
     make_raster,
 )
-from tests.support.data.jpeg12 import encode_jpeg12
-from tests.support.data.streams import HTJ2K_PIXELS, HTJ2K_STREAM, frame_of, written
+from tests.support.imaging.jpeg12 import encode_jpeg12
+from tests.support.imaging.streams import HTJ2K_PIXELS, HTJ2K_STREAM, frame_of, written
 
 pytestmark = pytest.mark.processes
 

@@ -24,8 +24,8 @@ from tests.support.data.builders import (
     png_chunk,
     png_with,
 )
-from tests.support.data.streams import frame_of
 from tests.support.imaging.decoding import WITHIN_S, answer_to, most_memory
+from tests.support.imaging.streams import frame_of
 
 pytestmark = pytest.mark.processes
 

@@ -24,7 +24,7 @@ from pipeline.prepare.pool import DecoderPool
 from pipeline.prepare.prepare import prepare
 from pipeline.types import Prepared
 from tests.support.data.builders import change_frame, make_dicom, make_jpeg, make_picture, make_png
-from tests.support.data.jpeg12 import encode_jpeg12
+from tests.support.imaging.jpeg12 import encode_jpeg12
 from tests.support.imaging.owned_decoder import CRASH, HANG, PROGRAM, code_file, owned_pool
 
 pytestmark = pytest.mark.processes

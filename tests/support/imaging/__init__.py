@@ -1,1 +1,1 @@
-"""Networks, DICOM datasets and zip archives for tests."""
+"""Networks, DICOM datasets, encoded images and zip archives for tests."""
