@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import func, select
 
+from models.base import now
 from models.config.settings import Settings
 from models.files.store import FileStore
 from models.session import AWAY, make_sessions
@@ -40,6 +41,8 @@ COMMAND_PARTS = {
     "broker": "valkey-server",
     "decoder": "pipeline.prepare.process",
 }
+WORKS_ON = {"ingest": State.RECEIVED, "predict": State.READY}
+WAIT_S = 3.0  # how long a fault waits for a target
 PAUSE_S = 0.5  # before submitting again; a user would take longer
 
 
@@ -186,3 +189,36 @@ def open_rig(
     finally:
         rig.end()
         rig.remove()
+
+
+def wait_until_busy(rig: Rig, name: str, *, within_s: float = WAIT_S) -> int:
+    """Return how many images this worker holds then; 0 if it got none in time."""
+    if name not in WORKS_ON:
+        return 0
+    held = select(func.count()).where(
+        Image.state == WORKS_ON[name], Image.leased_by.is_not(None), Image.leased_until > now()
+    )
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        with suppress(*AWAY), rig.sessions() as session:
+            if count := session.scalar(held):
+                return count
+        time.sleep(0.01)
+    return 0
+
+
+def unclaimed(rig: Rig, state: State) -> list[str]:
+    free = select(Image.sha256).where(Image.state == state, Image.leased_by.is_(None))
+    with suppress(*AWAY), rig.sessions() as session:
+        return sorted(session.scalars(free.limit(200)))
+    return []
+
+
+@contextmanager
+def frozen(victim: psutil.Process) -> Iterator[None]:
+    victim.suspend()
+    try:
+        yield
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            victim.resume()

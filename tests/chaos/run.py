@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from tests.chaos.faults import FAULTS, kill_last_predictor
+from tests.chaos.faults import FAULTS
 from tests.chaos.files import make_files
 from tests.chaos.injector import Injection, inject, plan
+from tests.chaos.process_faults import kill_last_predictor
 from tests.chaos.rig import Rig, open_rig
 from tests.chaos.users import Users
 from tests.chaos.verdict import Verdict, judge
