@@ -19,16 +19,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmarks.accuracy.heatmap_score import (
-    METRICS,
-    BoxedImage,
-    read_boxes,
-    read_inputs,
-    score_external,
-)
+from benchmarks.accuracy.heatmap_score import BOXES_FILE, read_inputs, score_external
+from cli.learn.heatmap_table import print_heatmap_scores
 from pipeline.decode.decode import decode
 from pipeline.drawing import display_levels, overlay_png
 from pipeline.errors import PipelineError
+from pipeline.evaluation.heatmaps.boxes import BoxedImage, read_boxes
 from pipeline.inference.engine import load_engine
 from pipeline.inference.heatmap import FAINT, MUCH, NARROW, SOME, WIDE, body_shares, measure_trust
 from pipeline.inference.version_folder import BASELINE
@@ -68,30 +64,16 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         show_scores(scores)
     if arguments.sheet:
-        draw_sheet(read_boxes(arguments.external), version=arguments.version).save(arguments.sheet)
+        images = read_boxes(arguments.external / BOXES_FILE)
+        draw_sheet(images, version=arguments.version).save(arguments.sheet)
 
 
 def show_scores(scores: dict[str, Any]) -> None:
-    print(f"{scores['images']} images, {scores['boxes']} boxes", end="; ")
-    print(f"boxes cover {scores['share_inside_boxes']:.3f} of an image\n")
-    print(f"{'':20}" + "".join(f"{metric:26}" for metric in METRICS))
-    others = [name for name in scores if isinstance(scores[name], dict) and name not in METRICS]
-    for name, row in [("heatmap", scores)] + [(name, scores[name]) for name in others]:
-        print(f"{name:20}" + "".join(f"{text(row[metric]):26}" for metric in METRICS))
-    print("\nthe heatmap's score less that of")
-    for name in others:
-        gains = [text(scores[name][f"{metric}_gain"]) for metric in METRICS]
-        print(f"{name:20}" + "".join(f"{gain:26}" for gain in gains))
-    print(
-        "\nweights shuffled                  correlation with the original, range of draws; empty"
-    )
+    print_heatmap_scores(scores)
+    print(f"\n{'weights shuffled':34}correlation with the original, range of draws; empty")
     for row in scores["randomisation"]:
         spread = f"{row['correlation']:6.3f} ({row['low']:.3f} to {row['high']:.3f})"
         print(f"{row['layers']:34}{spread:32}{row['empty']:.3f}")
-
-
-def text(interval: dict[str, float]) -> str:
-    return "{value:.3f} ({low:.3f} to {high:.3f})".format(**interval)
 
 
 def draw_sheet(images: list[BoxedImage], *, version: Path) -> Image.Image:

@@ -19,6 +19,7 @@ from pipeline.evaluation.agreement import agreement
 from pipeline.evaluation.compare import Answers
 from pipeline.evaluation.decision_curve import decision_curve
 from pipeline.evaluation.evaluate import evaluate as evaluate_scores
+from pipeline.evaluation.heatmaps.boxes import BoxesError, read_boxes
 from pipeline.evaluation.subgroups import evaluate_subgroups, groups_of
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE, Card
@@ -65,6 +66,13 @@ from worker.decoders import open_decoders
     type=GivenPath(exists=True, file_okay=False),
     help="Folder of the CSV's files; default: the CSV's own.",
 )
+@click.option(
+    "--boxes",
+    metavar="CSV",
+    type=GivenPath(),
+    help="Also compare heatmaps with the boxes of these images (file, x, y, w, h, image_w, "
+    "image_h; or the RSNA's file, x, y, width, height); images without a box don't count there.",
+)
 @click.option("--patient-column", metavar="NAME", help="Column of the CSV that names the patient.")
 @click.option(
     "--as-normal",
@@ -97,6 +105,7 @@ def evaluate(
     split: str | None,
     version: Path | None,
     root: Path | None,
+    boxes: Path | None,
     patient_column: str | None,
     as_normal: tuple[str, ...],
     population: Population | None,
@@ -127,7 +136,8 @@ def evaluate(
             as_normal=as_normal,
         )
         images = list(source)
-    except DatasetError as error:
+        boxed = read_boxes(boxes) if boxes else []
+    except (DatasetError, BoxesError) as error:
         raise UsageProblem(str(error)) from None
     name = source.name
     if not images:
@@ -136,7 +146,7 @@ def evaluate(
         make_folder(report)  # before the work, not after it
     with progress("Listing", total=len(images)) as shown:
         contents = read_contents(images, progress=shown.show)
-    reading = Reading(contents, population=population)
+    reading = Reading(contents, population=population, boxed=boxed)
     with open_decoders(settings) as pool:
         with progress("Evaluating", total=len(contents.blobs)) as shown:
             reading.read(pool, predictor, shown, other=other or None)
@@ -157,6 +167,10 @@ def evaluate(
             ours = Answers(scores, predictor.card)
             theirs = Answers(reading.compared.scores(), other.card)
             found["agreement"] = agreement(ours, theirs)
+        if boxes:
+            if not len(reading.heatmaps):
+                raise UsageProblem(f"{boxes}: has none of the images that were read")
+            found["heatmap_scores"] = reading.heatmaps.scores()
         if report:
             with one_line_errors(report):
                 written = write_report(

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from cli.learn.heatmap_table import print_heatmap_scores
 from pipeline.evaluation.metrics import AT_THRESHOLD, METRICS, OVERALL
 from pipeline.evaluation.subgroups import SUBGROUP_METRICS, no_finding
 from pipeline.text import plural, readable
@@ -28,6 +29,8 @@ def print_evaluation(found: Mapping[str, Any], *, name: str) -> None:
         click.echo("\n".join(_subgroups(found["subgroups"])))
     if agreement := found.get("agreement"):
         click.echo("\n" + "\n".join(_agreement(agreement)))
+    if "heatmap_scores" in found:
+        print_heatmap_scores(found["heatmap_scores"])
     remainder = [
         f"without a finding (out of distribution), but counted above: "
         f"{found['unfamiliar']['count']}",

@@ -11,6 +11,7 @@ HEATMAP_METRICS: Final = {
     "pointing_game": "peak in a box (pointing game)",
     "mean_iou": "mean IoU",
     "energy_inside": "energy inside boxes",
+    "peak_outside_body": "peak outside the body",  # not in cards of earlier releases
 }
 REFERENCES: Final = {
     "centre_prior": "a spot in the centre of every image",
@@ -29,7 +30,7 @@ def render_model_card(card: Json) -> str:
     """Return Markdown for a card of format 2.
 
     Optional in the card: `commands` by row of `metrics`, `heatmap_scores` as
-    `benchmarks.accuracy.heatmap_score` measures them, and what a training from a snapshot adds:
+    `heatmaps.scores.score_heatmaps` measures them, and what a training from a snapshot adds:
     `snapshot`, `started_from`, `mode`, `mixture`, `familiarity`.
     """
     rows, columns = card["heatmap"]
@@ -43,7 +44,12 @@ def render_model_card(card: Json) -> str:
         SHOWN_ELSEWHERE=SHOWN_ELSEWHERE,
         OVERALL=OVERALL,
         AT_THRESHOLD=AT_THRESHOLD,
-        HEATMAP_METRICS=HEATMAP_METRICS,
+        HEATMAP_METRICS={name: title for name, title in HEATMAP_METRICS.items() if name in scores},
         titles=lambda names: [METRICS[name] for name in names],
-        references=[(label, scores[name]) for name, label in REFERENCES.items() if name in scores],
+        references=_references(scores),
+        unusual_references=_references(scores.get("unusual_places", {})),
     )
+
+
+def _references(scores: Json) -> list[tuple[str, Json]]:
+    return [(label, scores[name]) for name, label in REFERENCES.items() if name in scores]

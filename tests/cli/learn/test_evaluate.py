@@ -16,7 +16,7 @@ from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.training.labelled.contents import Blob, Contents
 from pipeline.training.labelled.image import LabelledImage, RefusedImage
 from tests.support.data.builders import make_dicom, make_picture, make_png
-from tests.support.imaging.networks import write_dataset
+from tests.support.imaging.networks import phantom_inputs, write_dataset
 from tests.support.servers.command import run
 
 
@@ -98,6 +98,37 @@ def test_progress_counts_refused_files() -> None:
     reading.collector = reading.errors = Mock()
     reading.read(pool, predictor, shown)
     shown.show.assert_called_once_with(2)
+
+
+def test_heatmaps_are_compared_with_boxes(tmp_path: Path) -> None:
+    for n, pixels in enumerate(phantom_inputs(count=4)):
+        make_png(tmp_path / f"{n}.png", pixels)
+    rows = [f"{n}.png,{n % 2},{n // 2}" for n in range(4)]
+    (tmp_path / "t.csv").write_text("\n".join(["file,label,patient", *rows]))
+    boxes, header = tmp_path / "boxes.csv", "file,x,y,w,h,image_w,image_h"
+    boxes.write_text("\n".join([header, *(f"{n}.png,0,0,224,224,224,224" for n in (1, 2, 3))]))
+    found = figures(tmp_path / "t.csv", "--boxes", boxes)["heatmap_scores"]
+    assert (found["images"], found["patients"], found["boxes"]) == (3, 2, 3)
+    assert found["pointing_game"]["value"] == 1, "the boxes are everywhere"
+    shown = run("evaluate", tmp_path / "t.csv", "--boxes", boxes).stdout
+    assert "Heatmaps against readers' boxes" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [("other.png,0,0,9,9,224,224", "none of the images that were read"), ("", "found none")],
+)
+def test_boxes_of_no_evaluated_image_are_an_error(
+    tmp_path: Path, line: str, complaint: str
+) -> None:
+    make_png(tmp_path / "a.png")
+    make_png(tmp_path / "other.png", make_picture(120))
+    (tmp_path / "t.csv").write_text("file,label\na.png,0\n")
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text(f"file,x,y,w,h,image_w,image_h\n{line}")
+    failed = run("evaluate", tmp_path / "t.csv", "--boxes", boxes)
+    assert failed.exit_code == 2
+    assert complaint in failed.stderr
 
 
 def test_copies_count_once_and_contradictions_are_left_out_by_content(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """What the shipped card, which test_version_folder renders whole, does not have."""
 
+from pathlib import Path
+
 import numpy as np
 
+from pipeline.evaluation.heatmaps.boxes import BoxedImage
+from pipeline.evaluation.heatmaps.scores import score_heatmaps
 from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.reports.card import describe_images
 from pipeline.reports.model_card import render_model_card
@@ -27,6 +31,21 @@ def test_model_card_without_optional_entries() -> None:
     assert text.count("\nNot stated.\n") == 2
     assert "| a\\|b | not stated |" in text
     assert "| – |" in text
+
+
+def test_model_card_reports_boxes_in_unusual_places_apart() -> None:
+    images = [BoxedImage(Path("x"), np.array([[0, 0, side, 1]])) for side in (0.5, 0.5, 1)]
+    scores = score_heatmaps(
+        np.ones((3, 7, 7), np.float32),
+        images,
+        network_inputs=np.full((3, 224, 224), 120, np.uint8),
+        patients=np.arange(3),
+    )
+    text = render_model_card({**CARD, "heatmap_scores": scores})
+    assert "| peak outside the body |" in text
+    _, apart = text.split("On the 1 image with boxes where those of the other images are fewest:")
+    assert "| the mean of the other images' boxes |" in apart
+    assert "peak outside the body" not in render_model_card(CARD)
 
 
 def test_model_card_describes_a_snapshot_and_its_mixture() -> None:

@@ -1,0 +1,1 @@
+"""Heatmaps against boxes that readers drew; used by `overread evaluate` and the benchmarks."""
