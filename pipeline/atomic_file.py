@@ -40,9 +40,9 @@ def temporary_file(
 ) -> Iterator[TemporaryFile]:
     """A new file in `folder`, deleted at the end unless it was renamed. mode: before the umask."""
     path = folder / f"{name}{secrets.token_hex(16)}"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "w+b") as file:
             yield TemporaryFile(file, path)
     finally:
         with suppress(OSError):  # renamed, or in a folder that is not writable any more

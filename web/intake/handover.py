@@ -17,9 +17,8 @@ from models.files.handover import handed_over_path
 from models.intake.uploads import Declared
 from models.tables.intake import Upload
 from web.http.disk import check_room
-from web.intake.pieces import OTHER_SHA256
 from web.intake.receive import SentFile, receive
-from web.intake.schemas import BatchOut, SentOut
+from web.intake.schemas import BatchOut, SentOut, sent_out
 
 
 class NotHandedOverError(Exception):
@@ -43,17 +42,17 @@ def _intact_files(
     """Those that are to be stored; the outcome of each one is added to `outcomes`."""
     for upload in uploads:
         if upload.arrived_at is not None:
-            outcomes.append(SentOut(id=upload.id, status="arrived_before", reason=None))
+            outcomes.append(sent_out(upload, "arrived_before"))
             continue
         path = handed_over_path(context.store.temporary, token, upload.id)
         with _opened(path) as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             if file.tell() != upload.size or upload.sha256 not in ("", sha256):
-                outcomes.append(SentOut(id=upload.id, status="wrong_sha256", reason=OTHER_SHA256))
+                outcomes.append(sent_out(upload, "wrong_sha256"))
                 continue
             file.seek(0)
             yield SentFile(Declared(upload.file, upload.size, sha256), file, path=path)
-        outcomes.append(SentOut(id=upload.id, status="arrived", reason=None))
+        outcomes.append(sent_out(upload, "arrived"))
 
 
 def _opened(path: Path) -> BufferedReader:

@@ -12,10 +12,9 @@ from pipeline.checksum import sha256_of
 from web.http.disk import check_room, noticing_full_disk
 from web.http.schemas import FilesOut
 from web.intake.receive import SIGNATURE_BYTES, SentFile, receive, size_limit
-from web.intake.schemas import PieceOut
+from web.intake.schemas import OTHER_SHA256, PieceOut
 
 MAX_PIECE_BYTES = 16 * 2**20
-OTHER_SHA256 = "the SHA-256 differs from the declared one: send the file again from its start"
 
 
 class PieceError(Exception):

@@ -7,10 +7,11 @@ from pydantic import BaseModel, Field, StrictInt
 from models.intake.jobs import JobProgress
 from models.intake.uploads import UploadState
 from models.reading.results import Result
-from models.tables.intake import State
+from models.tables.intake import State, Upload
 from web.http.schemas import FilesOut, In, Out, Paging, Text, out_model
 from web.readiness import Waiting
 
+OTHER_SHA256 = "the SHA-256 differs from the declared one: send the file again from its start"
 WaitingOut = out_model(Waiting, "WaitingOut")
 JobOut = out_model(
     JobProgress,
@@ -100,6 +101,11 @@ class SentOut(Out):
     id: int
     status: SentStatus
     reason: str | None
+
+
+def sent_out(upload: Upload, status: SentStatus) -> SentOut:
+    reason = OTHER_SHA256 if status == "wrong_sha256" else None
+    return SentOut(id=upload.id, status=status, reason=reason)
 
 
 class BatchOut(FilesOut):

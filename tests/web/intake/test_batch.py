@@ -1,14 +1,20 @@
 """Small declared files sent whole, several in one body."""
 
+import tracemalloc
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Connection, event
 
+from models.intake.uploads import require_uploads
+from pipeline.checksum import BLOCK
 from pipeline.errors import RefusalCode
 from tests.support.data.power_cut import Disk
 from tests.support.data.uploads import a_png
 from tests.support.servers.databases import both_databases
 from tests.support.web.portal import a_zip
 from tests.support.web.sender import Sender, digest
+from web.intake.batch import take_batch
 
 FILES = [("a/a.png", a_png(seed=1)), ("b.png", a_png(seed=2)), ("c.png", b"")]
 CONTENTS = [content for _, content in FILES]
@@ -113,6 +119,23 @@ def test_batch_replaces_the_pieces_of_an_interrupted_file(sender: Sender) -> Non
     assert sender.batch([upload], CONTENTS[0]).json["uploads"][0]["status"] == "arrived"
     assert sender.chunk(upload, upload["size"], b"").json["arrived"]
     assert [image.sha256 for image in sender.portal.images()] == [digest(CONTENTS[0])]
+
+
+def test_batch_passes_through_memory_in_blocks(sender: Sender) -> None:
+    size = 16 * BLOCK
+    declared = {"files": [{"file": "large.png", "size": size}]}
+    (upload,) = sender.client.post(f"{sender.url}/uploads", json=declared).json["uploads"]
+    context = sender.portal.context
+    with context.sessions() as session:
+        uploads = require_uploads(session, job_id=sender.job, upload_ids=[upload["id"]])
+    tracemalloc.start()
+    with Path("/dev/zero").open("rb", buffering=0) as zeros:
+        batch = take_batch(context, job_id=sender.job, uploads=uploads, body=zeros)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [sent.status for sent in batch.uploads] == ["arrived"]
+    assert sender.portal.images()[0].sha256 == digest(bytes(size))
+    assert peak < 4 * BLOCK
 
 
 @pytest.mark.parametrize(
