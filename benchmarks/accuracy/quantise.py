@@ -10,16 +10,11 @@ limit oneDNN to AVX2, which has no VNNI.
 """
 
 import argparse
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.accuracy.train_baseline import read_external, tell
 from pipeline.evaluation.compare import Answers, compare, level_of_each
@@ -28,13 +23,12 @@ from pipeline.evaluation.promotion_gate import Gate, decide_promotion
 from pipeline.inference.engine import NETWORK_FILE
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE, load_card
+from pipeline.inference.without_vnni import compare_without_vnni
 from pipeline.training.checkpoint import LearningCurves
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset
 from pipeline.training.train import read_job
 from pipeline.types import Prediction
-
-PREDICT = "from benchmarks.accuracy.quantise import save; import sys; save(*sys.argv[1:])"
 
 
 def main() -> None:
@@ -68,7 +62,8 @@ def show(sets: Mapping[str, Dataset], *, quantised: Path, version: Path) -> None
     for name, dataset in sets.items():
         candidate, production = (one.predict(dataset.images) for one in both)
         print(f"{name}: int8 against float32: {differences(candidate, production)}")
-        print(f"{name}: int8 without VNNI against with: {without_vnni(dataset, quantised)}")
+        limited = compare_without_vnni(both[0], quantised, dataset.images)
+        print(f"{name}: int8 without VNNI against with: {limited}")
         answers = [
             Answers(scores_of(found, dataset), predictor.card)
             for found, predictor in zip((candidate, production), both, strict=True)
@@ -103,33 +98,6 @@ def differences(one: list[Prediction], other: list[Prediction]) -> str:
     return (
         f"{found} of {len(pairs)} findings differ, probabilities by at most {moved:.3f}; "
         f"heatmaps correlate {alike:.3f}, {peaks:.0%} have the same peak"
-    )
-
-
-def without_vnni(dataset: Dataset, folder: Path) -> str:
-    with TemporaryDirectory() as scratch:
-        inputs = Path(scratch) / "inputs.npy"
-        np.save(inputs, dataset.images)
-        probabilities: list[NDArray[np.float64]] = []
-        findings: list[NDArray[np.str_]] = []
-        found = Path(scratch) / "found.npz"
-        for limit in ({}, {"ONEDNN_MAX_CPU_ISA": "AVX2"}):
-            command = [sys.executable, "-c", PREDICT, str(folder), str(inputs), str(found)]
-            subprocess.run(command, env=os.environ | limit, check=True)
-            with np.load(found) as stored:
-                probabilities.append(stored["probabilities"])
-                findings.append(stored["findings"])
-    differ = int((findings[0] != findings[1]).sum())
-    moved = np.abs(probabilities[0] - probabilities[1]).max()
-    return f"{differ} of {len(dataset)} findings differ, probabilities by at most {moved:.3f}"
-
-
-def save(folder: str, inputs: str, output: str) -> None:
-    found = Predictor.open(Path(folder)).predict(np.load(inputs))
-    np.savez(
-        output,
-        probabilities=[one.probability for one in found],
-        findings=[str(one.finding) for one in found],
     )
 
 

@@ -48,8 +48,8 @@ from pipeline.types import Precision
 @click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
-    help="Precision of the compiled network; int8 is quantised with training images.  [default: "
-    "the config's, else float32]",
+    help="Precision of the compiled network; int8 is quantised with training images, and needs a "
+    "processor with VNNI.  [default: the config's, else float32]",
 )
 def train(
     source: Path,

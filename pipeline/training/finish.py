@@ -20,6 +20,7 @@ from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard
 from pipeline.inference.engine import Engine, load_engine
 from pipeline.inference.predictor import Predictor, probability_of
 from pipeline.inference.version_folder import Card, write_folder
+from pipeline.inference.without_vnni import check_without_vnni
 from pipeline.reports.card import describe_images, make_card, write_card
 from pipeline.reports.charts import learning_curves_svg
 from pipeline.training.augmentation import augment
@@ -38,7 +39,8 @@ BATCH = 64
 def finish(network: keras.Model, job: TrainingJob, *, curves: LearningCurves, output: Path) -> Path:
     """Export a trained network, calibrate and measure what was exported, and write its folder.
 
-    Every figure comes from the compiled engine with the weights as they are served.
+    Every figure comes from the compiled engine with the weights as they are served. Raises
+    UnequalPredictionsError.
     """
     fold_batch_normalisation(network)
     round_to_float16(network)
@@ -71,7 +73,7 @@ class _Evaluation:
         self._total = (2 + AUGMENTED_VIEWS) * len(job.validation) + fitted + measured + 1
 
     def run(self, folder: Path, *, curves: LearningCurves) -> dict[str, Any]:
-        """Return the version's card."""
+        """Return the version's card. Raises UnequalPredictionsError."""
         engine = load_engine(folder, precision=self._job.config.precision)
         plain = self._infer(engine, self._validation.images, "calibrating")
         temperature, thresholds = self._calibrate(engine, plain=plain.logits)
@@ -93,6 +95,9 @@ class _Evaluation:
         measured = {"validation": self._validation, **self._job.test_sets}
         for name, part in measured.items():
             raw["metrics"][name] = evaluate(self._scores(predictor, part), card=predictor.card)
+        if predictor.card.precision == "int8":
+            found = check_without_vnni(predictor, folder, self._validation.images)
+            raw["without_vnni"] = asdict(found)
         return raw
 
     def report_end(self) -> None:

@@ -8,6 +8,7 @@ from shutil import rmtree
 import numpy as np
 
 from pipeline.inference.version_folder import check_is_new
+from pipeline.inference.without_vnni import check_has_vnni
 from pipeline.text import plural
 from pipeline.training.checkpoint import checkpoint_folder
 from pipeline.training.config import TrainingConfig
@@ -28,7 +29,7 @@ def train_folder(
 
     Raises what `read_job` and `train` do.
     """
-    check_is_new(output)  # before the images are read
+    check_can_export(output, config)  # before the images are read
     return train(read_job(dataset, config=config, progress=progress), output)
 
 
@@ -76,12 +77,12 @@ def train(job: TrainingJob, output: Path) -> Path:
     """Train on images in memory; return `output`, the new version's folder.
 
     An interrupted training continues after its last epoch, which is kept beside `output` until
-    that is complete. Raises StartWeightsError, FileExistsError.
+    that is complete. Raises StartWeightsError, UnequalPredictionsError, FileExistsError.
     """
     from pipeline.training.finish import finish  # imports TensorFlow
     from pipeline.training.fit import fit_network
 
-    check_is_new(output)
+    check_can_export(output, job.config)
     evaluated = job.training, job.validation, *job.test_sets.values()
     weighted = WeightedProgress(
         job.progress,
@@ -94,6 +95,13 @@ def train(job: TrainingJob, output: Path) -> Path:
     folder = finish(network, job, curves=curves, output=output)
     rmtree(checkpoints, ignore_errors=True)
     return folder
+
+
+def check_can_export(output: Path, config: TrainingConfig) -> None:
+    """Raises FileExistsError, UnequalPredictionsError."""
+    check_is_new(output)
+    if config.precision == "int8":
+        check_has_vnni()
 
 
 def _find_images(
