@@ -15,7 +15,7 @@ from pipeline.evaluation.calibration import (
     threshold_for_each,
 )
 from pipeline.evaluation.evaluate import ScoreCollector, Scores, evaluate
-from pipeline.familiarity.fit import fit_guard
+from pipeline.familiarity.fit import GuardImages, fit_guard
 from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard
 from pipeline.inference.engine import Engine, load_engine
 from pipeline.inference.predictor import Predictor, probability_of
@@ -134,11 +134,10 @@ class _Evaluation:
         return np.concatenate(found)
 
     def _fit_guard(self, engine: Engine, *, validation_features: NDArray[np.float32]) -> Guard:
+        training = self._infer(engine, self._job.training.images, "fitting the guard").features
         return fit_guard(
-            images=self._job.training.images,
-            features=self._infer(engine, self._job.training.images, "fitting the guard").features,
-            validation_images=self._validation.images,
-            validation_features=validation_features,
+            _guard_images(self._job.training, training),
+            _guard_images(self._validation, validation_features),
         )
 
     def _scores(self, predictor: Predictor, part: Dataset) -> Scores:
@@ -164,6 +163,10 @@ class _Evaluation:
         self._job.progress(
             TrainingProgress(stage="evaluate", done=self._done, total=self._total, text=text)
         )
+
+
+def _guard_images(dataset: Dataset, features: NDArray[np.float32]) -> GuardImages:
+    return GuardImages(dataset.images, features, populations=np.full(len(dataset), ""))
 
 
 def _batches(images: NDArray[np.uint8]) -> Sequence[tuple[int, NDArray[np.uint8]]]:

@@ -175,12 +175,13 @@ def _mean_of_others(maps: Maps) -> Maps:
 def find_unusual(own_boxes: Maps, mean_boxes: Maps) -> NDArray[np.bool_]:
     """Return the UNUSUAL_SHARE of n images, bool (n,), whose boxes lie where others' rarely do.
 
+    By the most that others have in a place of these boxes: large boxes hold few, too.
     own_boxes, mean_boxes: as of `references`.
     """
-    inside = (own_boxes * mean_boxes).sum(axis=(1, 2)) / own_boxes.sum(axis=(1, 2))
-    count = max(round(UNUSUAL_SHARE * len(inside)), 1)
-    chosen = np.zeros(len(inside), np.bool_)
-    chosen[np.argsort(inside, kind="stable")[:count]] = True
+    most = (own_boxes * mean_boxes).max(axis=(1, 2))
+    count = max(round(UNUSUAL_SHARE * len(most)), 1)
+    chosen = np.zeros(len(most), np.bool_)
+    chosen[np.argsort(most, kind="stable")[:count]] = True
     return chosen
 
 

@@ -22,6 +22,8 @@ def fitted():  # type: ignore[no-untyped-def]
         features(random, count=2000),
         features(random, count=1000),
         components=3,
+        weights=np.full(2000, 1 / 2000),
+        parts=[np.ones(1000, np.bool_)],
     )
 
 
