@@ -6,7 +6,8 @@
 gradient tape, overlay drawn by OpenCV; (b) the expert's script (`expert.py`), which
 does nothing but predict; (c) `overread predict`; (d) the whole service, from `overread submit` to
 its last stored row, and the stages of it; and what bounds them: decoding alone and the network
-alone. Start-up is included except in (a). With --copies, every JPEG is sent several times, each
+alone. The other packages' usual ways (`others.py`) follow (a) where they are installed. Start-up is
+included except in (a) and those. With --copies, every JPEG is sent several times, each
 copy with a comment of its own, since the same bytes would be read once only.
 """
 
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -28,6 +30,7 @@ import numpy as np
 
 from benchmarks.speed.core_time import Cost, core_s_by_stage, cores, cost_of, run
 from benchmarks.speed.notebook import open_notebook
+from benchmarks.speed.others import OTHERS, ReadOne, missing
 from pipeline.errors import RefusedError
 from pipeline.inference.engine import load_engine
 from pipeline.inference.version_folder import BASELINE
@@ -65,8 +68,17 @@ def measure_all(files: list[Path], scratch: Path, arguments: argparse.Namespace)
     sample = files[:: max(1, len(files) // arguments.notebook_images)][: arguments.notebook_images]
     notebook = open_notebook(BASELINE / "network.keras")
     notebook(sample[0])  # warms up
-    cost = cost_of(lambda: [notebook(path) for path in sample])
+    cost = cost_of(partial(read_all, notebook, sample))
     note("(a) notebook path, one at a time", cost, len(sample))
+    for packages, open_one in OTHERS.items():
+        name = f"{packages[0]}, one at a time"
+        if absent := missing(packages):
+            print(f"{name:40} not installed: {', '.join(absent)}", flush=True)
+            continue
+        read_one = open_one(BASELINE / "network.keras")
+        read_one(sample[0])
+        cost = cost_of(partial(read_all, read_one, sample))
+        note(name, cost, len(sample))
     note("(b) expert's script", expert_cost(scratch), len(files))
     note("(c) overread predict", predict_cost(scratch / "studies", len(files)), len(files))
     if not arguments.skip_service:
@@ -78,6 +90,11 @@ def measure_all(files: list[Path], scratch: Path, arguments: argparse.Namespace)
             print(f"    {stage:46} {core_ms:8.1f}")
     note_bounds(files, note)
     print(json.dumps(figures))
+
+
+def read_all(read_one: ReadOne, files: list[Path]) -> None:
+    for path in files:
+        read_one(path)
 
 
 def copy_files(source: Path, target: Path, *, copies: int) -> list[Path]:
