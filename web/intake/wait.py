@@ -9,8 +9,9 @@ from models.intake.jobs import is_finished
 from models.slots import BusyError, Slots
 
 LONGEST_S = 4.0  # shorter than a stopping portal lets requests finish
-FIRST_PAUSE_S = 0.02
+SHORTEST_PAUSE_S = 0.005
 LONGEST_PAUSE_S = 0.2
+LATE_BY = 0.1  # of the time waited, at most, between those
 WAITS = Slots("waiting requests", 8)  # a quarter of the portal's threads
 
 
@@ -22,12 +23,14 @@ def wait_wanted_s() -> float:
 
 def wait_for_end(context: AppContext, job_id: str, *, within_s: float) -> None:
     """Return immediately if too many requests wait already."""
-    deadline, pause = time.monotonic() + within_s, FIRST_PAUSE_S
+    began = time.monotonic()
     try:
         with WAITS.take():
-            while (left := deadline - time.monotonic()) > 0 and not _has_ended(context, job_id):
-                time.sleep(min(pause, left))
-                pause = min(1.5 * pause, LONGEST_PAUSE_S)
+            while (waited_s := time.monotonic() - began) < within_s:
+                if _has_ended(context, job_id):
+                    return
+                pause_s = max(LATE_BY * waited_s, SHORTEST_PAUSE_S)
+                time.sleep(min(pause_s, LONGEST_PAUSE_S, within_s - waited_s))
     except BusyError:
         return
 

@@ -22,7 +22,7 @@ from worker.chunks import NoDecodersError, by_turns, describe, raise_if_passing
 
 log = logging.getLogger(__name__)
 
-CHUNK_S = 2.0  # then no more files of a chunk are started: urgent images wait for its end
+CHUNK_S = 0.5  # then no more files of a chunk are started: urgent images wait for its end
 MISSING = Reason(RefusalCode.BYTES_MISSING, "the uploaded file is no longer in the file store")
 DAMAGED = Reason(
     RefusalCode.BYTES_DAMAGED, "the uploaded file was damaged in the file store: send it again"

@@ -1,6 +1,7 @@
 """`overread predict` on this machine."""
 
 import json
+import subprocess
 import tempfile
 import zipfile
 from pathlib import Path
@@ -11,14 +12,13 @@ from click.testing import Result
 
 from cli.predict.reader import holds_archive
 from cli.walk import Walk
-from models.config.settings import Settings
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.inference.version_folder import BASELINE, load_card
+from pipeline.prepare.decoder import DecoderSettings
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import OperatingPoint
 from tests.support.data.builders import make_picture, make_png
 from tests.support.servers.command import run
-from worker.decoders import open_decoders
 
 
 def lines(result: Result) -> list[dict[str, Any]]:
@@ -113,11 +113,22 @@ def test_predict_uses_the_requested_operating_point(
     assert f"calibrated with temperature {card.temperature:.3g}" in below
 
 
-def test_no_more_decoders_start_than_there_are_files() -> None:
-    with open_decoders(Settings(decode_processes=2), files=1) as pool:
-        assert len(pool._decoders) == 1
-    with open_decoders(Settings(decode_processes=2)) as pool:
-        assert len(pool._decoders) == 2
+def test_no_more_decoders_start_than_there_are_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, started, start = make_png(tmp_path / "a.png"), list[str](), subprocess.Popen
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        archive.write(image, "a.png")
+
+    def noting(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+        started.extend(word for word in command if word == DecoderSettings.program)
+        return start(command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", noting)
+    for files, decoders in (([image], 1), ([image, image], 2), ([tmp_path / "in.zip"], 2)):
+        started.clear()
+        result = run("predict", *files, OVERREAD_DECODE_PROCESSES="2")
+        assert (result.exit_code, len(started)) == (0, decoders), result.stderr
 
 
 def test_zip_counts_as_many_files(tmp_path: Path) -> None:
