@@ -15,7 +15,7 @@ import click
 
 from cli.errors import UsageProblem
 from pipeline.atomic_file import write_file
-from pipeline.text import plural, readable
+from pipeline.text import plural, read_as, readable
 
 ROWS = 40
 FIGURES = ("probability", "threshold", "unfamiliarity")
@@ -92,7 +92,9 @@ def _model_line(result: dict[str, Any]) -> str:
         else f"calibrated with temperature {temperature:.3g}"
     )
     threshold = f"threshold {result['threshold']:.3f}, {result['operating_point']}"
-    return f"{result['model_version']}: {threshold}; {calibration}"
+    population = result.get("population")  # services of earlier releases say none
+    whose = f"; {read_as(population)}" if population else ""
+    return f"{result['model_version']}: {threshold}; {calibration}{whose}"
 
 
 def _row(result: dict[str, Any], figures: Sequence[str]) -> tuple[str, ...]:

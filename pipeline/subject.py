@@ -69,6 +69,11 @@ def subject_of_tags(tags: Mapping[str, str]) -> Subject:
     )
 
 
+def populations_in(tags: Mapping[str, Mapping[str, str]]) -> dict[str, Population | None]:
+    """Return the population that each file's tags state, by the file's key."""
+    return {key: subject_of_tags(of_file).population for key, of_file in tags.items()}
+
+
 def population_of_age(age_years: float | None) -> Population | None:
     if age_years is None:
         return None

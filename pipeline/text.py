@@ -83,3 +83,9 @@ def _is_unsafe(char: str) -> bool:
     """
     category = unicodedata.category(char)
     return category.startswith("C") or category in ("Zl", "Zp")
+
+
+def read_as(population: str) -> str:
+    """Return a clause such as "read as an adult's"."""
+    whose = {"children": "a child's", "adults": "an adult's"}
+    return f"read as {whose.get(population, population)}"

@@ -15,7 +15,7 @@ from models.context import AppContext
 from models.files.damage import Damage, note_damage
 from models.files.presence import require_store
 from models.intake.claims import Claim, claim_images
-from models.intake.images import find_known_images, record_failed, send_back
+from models.intake.images import find_known_images, record_failed, send_back, tags_of
 from models.learning.promotion import production_version
 from models.learning.versions import version_path
 from models.reading.predictions import finish_known, record_predictions
@@ -23,7 +23,8 @@ from models.tables.intake import ModelVersion, State
 from models.worklist.summaries import summarise_files
 from pipeline.errors import DamagedFileError, NetworkFolderError, Reason, RefusalCode
 from pipeline.inference.predictor import BLANK, Predictor
-from pipeline.types import EQUIVALENT_PREPROCESSINGS, Prediction
+from pipeline.subject import populations_in
+from pipeline.types import EQUIVALENT_PREPROCESSINGS, Population, Prediction
 from worker.chunks import (
     PASSING,
     VersionError,
@@ -115,10 +116,15 @@ class OneStepPredictor:
         reads_new_inputs = _preprocessing(predictor) in EQUIVALENT_PREPROCESSINGS
         return cls(version.id, predictor) if reads_new_inputs else None
 
-    def predict(self, inputs: Mapping[str, NDArray[np.uint8]]) -> VersionPredictions | None:
-        """inputs: by SHA-256."""
+    def predict(
+        self, inputs: Mapping[str, NDArray[np.uint8]], *, tags: Mapping[str, Mapping[str, str]]
+    ) -> VersionPredictions | None:
+        """inputs, tags: by SHA-256."""
+        population_of = populations_in(tags).get
         try:
-            predictions = dict(self.predictor.predict_each(inputs.items()))
+            predictions = dict(
+                self.predictor.predict_each(inputs.items(), population_of=population_of)
+            )
         except Exception as error:
             log.warning("%d images will be predicted later: %s", len(inputs), describe(error))
             return None
@@ -225,15 +231,22 @@ def predict_stored(
     if damaged := [sha256 for sha256, reason in failed.items() if reason == DAMAGED]:
         with context.sessions.begin() as session:
             note_damage(session, (Damage("inputs", sha256) for sha256 in damaged))
-    return _answer_all(predictor, inputs, failed), failed
+    populations: dict[str, Population | None] = {}
+    if predictor.card.populations:
+        with context.sessions() as session:
+            populations = populations_in(tags_of(session, list(inputs)))
+    return _answer_all(predictor, inputs, populations, failed), failed
 
 
 def _answer_all(
-    predictor: Predictor, inputs: dict[str, NDArray[np.uint8]], failed: dict[str, Reason]
+    predictor: Predictor,
+    inputs: dict[str, NDArray[np.uint8]],
+    populations: Mapping[str, Population | None],
+    failed: dict[str, Reason],
 ) -> dict[str, Prediction]:
     """All at once; if that fails, one by one, so that only the faulty image fails."""
     try:
-        return dict(predictor.predict_each(inputs.items()))
+        return dict(predictor.predict_each(inputs.items(), population_of=populations.get))
     except PASSING:
         raise
     except Exception:
@@ -241,7 +254,8 @@ def _answer_all(
     answers: dict[str, Prediction] = {}
     for sha256, network_input in inputs.items():
         try:
-            answers[sha256] = predictor.predict(network_input[None])[0]
+            stated = [populations.get(sha256)]
+            answers[sha256] = predictor.predict(network_input[None], populations=stated)[0]
         except Exception:
             log.exception("an image failed unexpectedly")
             failed[sha256] = UNEXPECTED

@@ -14,6 +14,7 @@ from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.inference.predictor import Predictor, batched
 from pipeline.prepare.pool import DecoderPool
+from pipeline.subject import subject_of_tags
 from pipeline.types import Prediction, Prepared
 
 LOOKED_AT = 8  # more files keep all decoders busy anyway
@@ -60,6 +61,7 @@ class Result:
     range_rule: str | None = None
     pixel_aspect: float | None = None
     orientation: int | None = None
+    population: str | None = None
 
 
 def holds_archive(sources: Iterable[Source]) -> bool:
@@ -165,7 +167,10 @@ class Reader:
                 item.delete_copy()
             else:
                 inputs.append(((item, slot, outcome), outcome.network_input))
-        for (item, slot, prepared), prediction in self._predictor.predict_each(inputs):
+        predictions = self._predictor.predict_each(
+            inputs, population_of=lambda key: subject_of_tags(key[2].tags).population
+        )
+        for (item, slot, prepared), prediction in predictions:
             if self._on_prediction:
                 self._on_prediction(item, prediction)
             slot.result = _predicted(item, prepared, prediction)
@@ -197,6 +202,7 @@ def _predicted(item: Item, prepared: Prepared, prediction: Prediction) -> Result
         range_rule=prepared.range_rule,
         pixel_aspect=prepared.pixel_aspect,
         orientation=prediction.orientation,
+        population=prediction.population,
     )
 
 

@@ -101,6 +101,17 @@ def find_known_images(session: Session, sha256s: Sequence[str]) -> dict[str, Ima
     return {image.sha256: image for image in session.scalars(known)}
 
 
+def tags_of(session: Session, sha256s: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The kept attributes by hash, of bytes that have any."""
+    found: dict[str, dict[str, str]] = {}
+    for some in batches(sha256s):
+        known = select(Image.sha256, Image.tags).where(
+            Image.sha256.in_(some), Image.stored_sha256.is_not(None)
+        )
+        found |= {sha256: tags for sha256, tags in session.execute(known) if tags}
+    return found
+
+
 def wanted_uploads(
     session: Session, sha256s: Sequence[str], *, ended_after: datetime | None = None
 ) -> set[str]:

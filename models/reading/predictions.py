@@ -159,4 +159,5 @@ def _columns(prediction: Prediction) -> dict[str, Any]:
         "heatmap_concentration": float(prediction.heatmap_trust.concentration),
         "heatmap_inside_body": float(prediction.heatmap_trust.inside_body),
         "orientation": prediction.orientation,
+        "population": prediction.population,
     }

@@ -25,6 +25,8 @@ class Result:
     heatmap_...: see `pipeline.types.HeatmapTrust`. reason_code: of refused and failed images.
     range_rule: see `pipeline.types.RangeRule`. pixel_aspect: height of a pixel over its width.
     orientation: of the stored image, see `pipeline.upright`. These three are None in early results.
+    population: as whose image it was read, children's or adults'; None where the version reads all
+    alike.
     """
 
     file: str
@@ -49,6 +51,7 @@ class Result:
     range_rule: str | None
     pixel_aspect: float | None
     orientation: int | None
+    population: str | None
 
 
 _FIELDS = [field.name for field in fields(Result)]
@@ -161,6 +164,7 @@ def _results(operating_point: OperatingPoint) -> Select[*tuple[Any, ...]]:
             Prediction.heatmap_concentration,
             Prediction.heatmap_inside_body,
             Prediction.orientation,
+            Prediction.population,
             ModelVersion.name.label("model_version"),
         )
         .outerjoin(Study, Study.id == Image.study_id)

@@ -41,6 +41,7 @@ class ListedStudy:
     threshold: float | None
     operating_point: str | None
     temperature: float | None
+    population: str | None
     first: Result | None
 
 
@@ -163,7 +164,9 @@ def _find_summaries(
     }
 
 
-_ANSWER = ("finding", "probability", "threshold", "operating_point", "temperature")
+_ANSWER = (
+    *("finding", "probability", "threshold", "operating_point", "temperature", "population"),
+)
 
 
 def _line(study: Study, images: int, predicted: int, first: Result | None) -> ListedStudy:

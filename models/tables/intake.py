@@ -202,6 +202,9 @@ class Prediction(Base):
     heatmap_inside_body: Mapped[float | None]
     # Of the stored image, see `pipeline.upright`; None in earlier rows of images left as they were.
     orientation: Mapped[int | None]
+    # As whose image it was read: `pipeline.types.Population`. None in earlier rows, and of versions
+    # that read all alike.
+    population: Mapped[str | None] = mapped_column(String(16))
     engine: Mapped[str] = mapped_column(String(80))  # name, version, precision
     created_at: Mapped[datetime] = mapped_column(default=now)
 

@@ -30,6 +30,31 @@ def fit_temperature(
     return float(candidates[int(np.argmin(losses))])
 
 
+def fit_offset_and_temperature(labels: Labels, logits: Floats) -> tuple[float, float]:
+    """Return the offset and the temperature in [0.2, 20] with the least log loss (Platt 1999).
+
+    The probability is the sigmoid of (logit - offset) / temperature; classes have equal weight.
+    labels: (n,), 1 = pneumonia; logits: (n,).
+    """
+    weights = balanced_weights(labels)
+    candidates = np.geomspace(0.2, 20, 120)[:, None]  # (temperatures, 1)
+    low = np.full_like(candidates, float(np.min(logits)) - 100)
+    high = np.full_like(candidates, float(np.max(logits)) + 100)
+    for _ in range(50):
+        # The loss is convex in the offset: halve towards where the mean probability is one half.
+        middle = (low + high) / 2
+        scaled = np.clip((logits - middle) / candidates, -60, 60)
+        is_high = (weights / (1 + np.exp(-scaled))).mean(axis=1, keepdims=True) > 0.5
+        low, high = np.where(is_high, middle, low), np.where(is_high, high, middle)
+    offsets = ((low + high) / 2)[:, 0]
+    losses = [
+        log_loss(labels, (logits - offset) / temperature, weights=weights)
+        for offset, temperature in zip(offsets, candidates[:, 0], strict=True)
+    ]
+    best = int(np.argmin(losses))
+    return float(offsets[best]), float(candidates[best, 0])
+
+
 def large_groups(
     labels: Labels, groups: Mapping[str, NDArray[np.bool_]]
 ) -> dict[str, NDArray[np.bool_]]:

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from pipeline.inference.version_folder import Card
+from pipeline.text import read_as
 from pipeline.types import Calibration, Inference, Population
-
-WHOSE: Final = {"children": "a child's", "adults": "an adult's"}
 
 
 class PopulationHead(Protocol):
@@ -45,6 +44,6 @@ def choose_readings(
     found = []
     for known, guess in zip(stated, told, strict=True):
         population = known or guess
-        warning = None if known else f"no age is stated: read as {WHOSE[str(guess)]}"
+        warning = None if known else f"no age is stated: {read_as(str(guess))}"
         found.append(Reading(card.calibration_of(population), population, warning))
     return found

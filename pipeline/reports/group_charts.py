@@ -1,5 +1,6 @@
 """Charts of subgroups and of the decision curve."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -24,10 +25,12 @@ def decision_chart(curve: Mapping[str, Any] | None, *, name: str) -> Chart | Non
     points, prevalence = curve["points"], curve["prevalence"]
     everyone = [(point["threshold"], point["all"]) for point in points if point["all"] >= LOWEST]
     ours = [(point["threshold"], max(point["net_benefit"]["value"], LOWEST)) for point in points]
+    top = math.ceil(10 * prevalence + 0.5) / 10
+    ticks = tuple((n / 10, f"{n / 10:g}") for n in range(round(10 * LOWEST), round(10 * top) + 1))
     return Chart(
         title="Decision curve",
         x=Axis("threshold probability"),
-        y=Axis("net benefit", low=LOWEST, high=round(1.1 * prevalence + 0.05, 2)),
+        y=Axis("net benefit", low=LOWEST, high=top, ticks=ticks),
         lines=(Line("version", name, ours), Line("normal", "every image called", everyone)),
         references=(((0, 0), (1, 0)),),
         note=f"At a prevalence of {prevalence:.0%}. Grey line: no image called.",

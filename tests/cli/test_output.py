@@ -111,11 +111,12 @@ def test_result_table_ends_with_a_line_for_each_version_and_threshold(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     sensitive = a_result(operating_point="sensitive", threshold=0.2, temperature=None)
-    lines = printed(capsys, *[a_result()] * 4, sensitive)
-    assert lines[-3:] == [
+    lines = printed(capsys, *[a_result()] * 3, a_result(population="adults"), sensitive)
+    assert lines[-4:] == [
         "... and 3 more",
         "v1: threshold 0.200, sensitive; calibration not recorded",
         "v1: threshold 0.500, balanced; calibrated with temperature 1.67",
+        "v1: threshold 0.500, balanced; calibrated with temperature 1.67; read as an adult's",
     ]
 
 

@@ -42,6 +42,7 @@ FIGURES = (
     "heatmap_concentration",
     "heatmap_inside_body",
     "reason_code",
+    "population",
 )
 
 

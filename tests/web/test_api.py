@@ -17,7 +17,7 @@ RESULT_FIELDS = [
     *("file", "sha256", "status", "reason", "finding", "probability", "threshold", "unfamiliarity"),
     *("warnings", "model_version", "study", "job_id", "image_id", "operating_point", "temperature"),
     *("heatmap_peak", "heatmap_concentration", "heatmap_inside_body", "reason_code"),
-    *("range_rule", "pixel_aspect", "orientation"),
+    *("range_rule", "pixel_aspect", "orientation", "population"),
 ]
 
 

@@ -76,6 +76,11 @@ def test_study_page_shows_probability_with_threshold_and_version(portal: Portal,
     assert f"v1: {reading}." in page
     assert page.count("threshold 50 %, balanced</span>") == 2, "beside each probability"
     with portal.database.sessions.begin() as session:
+        session.execute(update(Prediction).values(population="adults"))
+    for path in ("/studies/1", "/studies"):
+        page = html.unescape(portal.browser().get(path).text)
+        assert f"{reading}; read as an adult's" in page, path
+    with portal.database.sessions.begin() as session:
         forget = {"temperature": None, "heatmap_concentration": None, "heatmap_inside_body": None}
         session.execute(update(Prediction).values(forget))
     page = portal.browser().get("/studies/1").text

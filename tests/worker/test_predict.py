@@ -208,9 +208,11 @@ def test_predict_fails_only_the_faulty_image_of_a_chunk(
     images = add_ready(context, 3)
     faulty = context.store.network_input(images[1].sha256, PREPROCESSING)
 
-    def fail(predictor: Predictor, inputs: NDArray[np.uint8]) -> list[PipelinePrediction]:
+    def fail(
+        predictor: Predictor, inputs: NDArray[np.uint8], **stated: Any
+    ) -> list[PipelinePrediction]:
         assert not (inputs == faulty).all(axis=(1, 2)).any()
-        return predict(predictor, inputs)
+        return predict(predictor, inputs, **stated)
 
     monkeypatch.setattr(Predictor, "predict", fail)
     found = [(image.state, image.reason_code) for image in predict_all(context, live)]

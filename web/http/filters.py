@@ -7,7 +7,7 @@ from typing import Any
 from models.reading.results import Result
 from models.reading.studies import ListedStudy
 from pipeline.inference.heatmap import describe_trust
-from pipeline.text import probability_percent
+from pipeline.text import probability_percent, read_as
 from pipeline.types import RangeRule
 from pipeline.upright import describe_orientation
 
@@ -54,10 +54,12 @@ def threshold_words(answer: Result | ListedStudy) -> str:
 
 
 def reading_words(answer: Result | ListedStudy) -> str:
-    """Threshold and calibration."""
+    """Threshold and calibration, and as whose image it was read."""
+    whose = f"; {read_as(answer.population)}" if answer.population else ""
     if answer.temperature is None:
-        return f"{threshold_words(answer)}; calibration not recorded"
-    return f"{threshold_words(answer)}; calibrated with temperature {answer.temperature:.3g}"
+        return f"{threshold_words(answer)}; calibration not recorded{whose}"
+    calibration = f"calibrated with temperature {answer.temperature:.3g}"
+    return f"{threshold_words(answer)}; {calibration}{whose}"
 
 
 def heatmap_words(answer: Result) -> str:

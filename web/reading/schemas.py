@@ -75,6 +75,7 @@ class StudyOut(Out):
     threshold: float | None
     operating_point: str | None
     temperature: float | None
+    population: str | None
 
 
 class StudiesOut(Out):

@@ -119,8 +119,6 @@ def _find(session: Session, study_id: int) -> StudyDetail:
 def _readings(page: StudyPage) -> list[Result]:
     """One result of each version, operating point and calibration on the page."""
     answers = [study.first for study in page.items if study.first and study.first.finding]
-    of_kind = {
-        (answer.model_version, answer.operating_point, answer.threshold, answer.temperature): answer
-        for answer in answers
-    }
+    calibration = ("model_version", "operating_point", "threshold", "temperature", "population")
+    of_kind = {tuple(getattr(one, name) for name in calibration): one for one in answers}
     return list(of_kind.values())

@@ -44,7 +44,8 @@ def ingest_chunk(context: AppContext, pool: DecoderPool, live: LivePredictor | N
             require_store(context.store.root)  # it may have gone in between: no file is at fault
         read, predicted = dict(outcomes.read), None
         if predictor and outcomes.inputs and not context.stopping.is_set():
-            predicted = predictor.predict(outcomes.inputs)
+            tags = {sha256: outcomes.read[sha256].tags or {} for sha256 in outcomes.inputs}
+            predicted = predictor.predict(outcomes.inputs, tags=tags)
         write = partial(record_outcomes, context, claim, outcomes, predicted)
         recorded = record(write, context=context)
         ended = [image for image in claim.images if outcomes.has(image.sha256)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from models.config.settings import Settings
 from models.context import AppContext
+from models.intake.images import tags_of
 from models.learning.evaluations import add_evaluation
 from models.learning.snapshots import SITE, snapshot_images
 from models.learning.versions import version_path
@@ -17,6 +18,7 @@ from pipeline.evaluation.curves import curves_as_json
 from pipeline.evaluation.evaluate import ScoreCollector, evaluate
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import load_card
+from pipeline.subject import populations_in
 from pipeline.training.job import Progress, TrainingProgress
 from pipeline.types import OperatingPoint, Split
 from worker.night.training_data import snapshot_inputs
@@ -91,7 +93,12 @@ def _predict(
 ) -> Answers:
     collector = ScoreCollector()
     inputs = snapshot_inputs(context, images, str(predictor.card.raw["preprocessing"]))
-    for image, prediction in predictor.predict_each(inputs):
+    with context.sessions() as session:
+        tags = tags_of(session, [image.sha256 for image in images])
+    populations = populations_in(tags)
+    for image, prediction in predictor.predict_each(
+        inputs, population_of=lambda image: populations.get(image.sha256)
+    ):
         label = int(image.label is LabelValue.PNEUMONIA)
         collector.add(prediction, label=label, patient=image.patient_hash)
         count_one()

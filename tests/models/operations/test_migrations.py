@@ -247,6 +247,18 @@ def test_upgrade_from_0012_reads_orientations_in_warnings(engine: Engine) -> Non
     assert rows(engine, images) == before
 
 
+def test_upgrade_from_0017_leaves_the_population_of_earlier_predictions_open(
+    engine: Engine,
+) -> None:
+    migrate(engine, "0017")
+    before = rows(engine, "SELECT id, sha256, probability FROM prediction ORDER BY id")
+    migrate(engine)
+    assert set(rows(engine, "SELECT population FROM prediction")) == {(None,)}
+    downgrade(engine, "0017")
+    assert "population" not in column_names(engine, "prediction")
+    assert rows(engine, "SELECT id, sha256, probability FROM prediction ORDER BY id") == before
+
+
 def test_upgrade_from_0011_adds_workers_and_keeps_images(engine: Engine) -> None:
     images = "SELECT id, state FROM image ORDER BY id"
     migrate(engine, "0011")

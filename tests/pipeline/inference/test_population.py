@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,26 +9,13 @@ import pytest
 from pipeline.inference.predictor import Predictor, probability_of
 from pipeline.inference.version_folder import BASELINE, Card, load_card
 from pipeline.types import Inference, Population
+from tests.support.data.versions import APART
 from tests.support.imaging.networks import phantom_inputs
-
-RAW = dict(load_card(BASELINE).raw)
-POINTS = {"balanced": {"threshold": 0.54}, "sensitive": {"threshold": 0.24}}
-ADULTS = {
-    "temperature": 2.0,
-    "offset": -8.0,
-    "operating_points": {"balanced": {"threshold": 0.7}, "sensitive": {"threshold": 0.4}},
-}
-APART: dict[str, Any] = {
-    **RAW,
-    "format": 3,
-    "populations": {"children": {"temperature": 1.1, "operating_points": POINTS}, "adults": ADULTS},
-    "default_population": "children",
-}
 
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
-    return replace(Predictor.open(), card=Card.from_json(APART))
+    return replace(Predictor.open(), card=Card.from_json({**load_card(BASELINE).raw, **APART}))
 
 
 def test_each_population_has_its_own_calibration(predictor: Predictor) -> None:

@@ -13,6 +13,22 @@ from pipeline.familiarity.guard import FAMILIARITY_FILE
 from pipeline.inference.version_folder import BASELINE, CARD_FILE, CHECKSUMS_FILE, write_folder
 
 BOTH_POINTS = {"balanced": 0.5, "sensitive": 0.2}
+# Entries of a card of format 3, whose adults are read apart from children.
+APART: Mapping[str, Any] = {
+    "format": 3,
+    "default_population": "children",
+    "populations": {
+        "children": {
+            "temperature": 1.1,
+            "operating_points": {"balanced": {"threshold": 0.54}, "sensitive": {"threshold": 0.24}},
+        },
+        "adults": {
+            "temperature": 2.0,
+            "offset": -8.0,
+            "operating_points": {"balanced": {"threshold": 0.7}, "sensitive": {"threshold": 0.4}},
+        },
+    },
+}
 
 
 def a_card(

@@ -1,5 +1,8 @@
 """received -> predicted in the step that has read the file."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,9 +15,11 @@ from pipeline.inference.predictor import Predictor
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import Prediction as PipelinePrediction
 from tests.support.data.rows import images_in
-from tests.support.data.uploads import a_png, files_in, upload
+from tests.support.data.uploads import a_dicom, a_png, files_in, upload
+from tests.support.data.versions import APART
 from tests.support.servers.databases import both_databases
 from tests.worker.conftest import ingest_all
+from tests.worker.test_predict import put_live
 from worker.ingest.chunk import ingest_chunk
 from worker.predict import LivePredictor, predict_chunk
 
@@ -70,6 +75,32 @@ def test_one_step_gives_the_predictions_of_two(
         assert (one.logit, one.heatmap, one.engine) == (two.logit, two.heatmap, two.engine)
 
 
+def test_both_ways_choose_the_population_by_the_stated_age(
+    context: AppContext, pool: DecoderPool, live: LivePredictor, job: Job, tmp_path: Path
+) -> None:
+    put_live(context, "apart", **APART)
+    ages = {"a/child.dcm": "017Y", "a/adult.dcm": "018Y", "a/unknown.dcm": ""}
+    films = {file: a_dicom(tmp_path, PatientAge=age) for file, age in ages.items()}
+    images = upload(context, job, films)
+    ingest_chunk(context, pool, live)
+    in_one = predictions(context)
+    with context.sessions.begin() as session:
+        session.execute(delete(Prediction))
+        session.execute(update(Image).values(state=State.READY))
+    predict_chunk(context, live)
+    for found in (in_one, predictions(context)):
+        child, adult, unknown = (found[image.sha256] for image in images)
+        assert [one.population for one in (child, adult, unknown)] == [
+            "children",
+            "adults",
+            "children",
+        ]
+        assert (child.threshold, adult.threshold) == (0.54, 0.7)
+        assert adult.probability > child.probability, "the same pixels, at another offset"
+        assert "no age is stated: read as a child's" in unknown.warnings
+        assert child.warnings == adult.warnings
+
+
 def test_ingest_leaves_predicting_to_predict_without_a_version(
     context: AppContext, pool: DecoderPool, live: LivePredictor, job: Job
 ) -> None:
@@ -81,7 +112,7 @@ def test_ingest_leaves_predicting_to_predict_without_a_version(
 
 class FailingPredictor(LivePredictor):
     def open(self, version: ModelVersion, context: AppContext) -> Predictor:
-        def fail(*_: object) -> list[PipelinePrediction]:
+        def fail(*_: object, **__: object) -> list[PipelinePrediction]:
             raise RuntimeError("the engine fails")
 
         predictor = super().open(version, context)
@@ -111,11 +142,13 @@ class CancellingPredictor(LivePredictor):
         predictor = super().open(version, context)
         predict = predictor.predict
 
-        def cancel_and_predict(inputs: NDArray[np.uint8]) -> list[PipelinePrediction]:
+        def cancel_and_predict(
+            inputs: NDArray[np.uint8], **stated: Any
+        ) -> list[PipelinePrediction]:
             with self._context.sessions.begin() as session:
                 cancel_job(session, self._job.id)
                 cancel_some(session, self._job.id)
-            return predict(inputs)
+            return predict(inputs, **stated)
 
         object.__setattr__(predictor, "predict", cancel_and_predict)
         return predictor
