@@ -57,6 +57,14 @@ def job(portal: Portal, a_dicom: bytes, a_png: bytes) -> str:
 
 
 @pytest.fixture
+def five_studies(portal: Portal, a_png: bytes) -> None:
+    """Studies 1 to 5, each of a job of its own and less suspicious than the one before."""
+    for number in range(5):
+        portal.send(portal.new_job(), (f"{number}/a.png", a_png + b"%d" % number))
+        portal.read_all(probability=0.9 - number / 10)
+
+
+@pytest.fixture
 def a_png(tmp_path: Path) -> bytes:
     return make_png(tmp_path / "image.png").read_bytes()
 

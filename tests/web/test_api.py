@@ -81,13 +81,11 @@ def test_study_equals_its_entry_in_the_list(portal: Portal, job: str) -> None:
     assert shown["summary"]["temperature"] == 1.5
 
 
+@pytest.mark.usefixtures("five_studies")
 def test_studies_are_listed_by_page_or_after_a_study(
-    portal: Portal, a_png: bytes, monkeypatch: pytest.MonkeyPatch
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.reading.studies.API_PAGE_SIZE", 2)
-    for number in range(3):
-        portal.send(portal.new_job(), (f"{number}/a.png", a_png + b"%d" % number))
-        portal.read_all(probability=0.9 - number / 10)
     client = portal.program()
 
     def listed(query: str) -> tuple[Any, ...]:
@@ -95,10 +93,10 @@ def test_studies_are_listed_by_page_or_after_a_study(
         ids = [study["id"] for study in answer["studies"]]
         return ids, answer["total"], answer["next"], answer["next_after"]
 
-    assert listed("") == ([1, 2], 3, 2, 2)
-    assert listed("page=2") == ([3], 3, None, None)
-    assert listed("after=2") == ([3], 3, None, None)
-    assert listed("after=1") == ([2, 3], 3, None, None)
+    assert listed("") == ([1, 2], 5, 2, 2)
+    assert listed("page=3") == ([5], 5, None, None)
+    assert listed("after=4") == ([5], 5, None, None)
+    assert listed("after=1") == ([2, 3], 5, None, 3)
     assert client.get("/api/v1/studies?after=0").status_code == 422
     assert client.get("/api/v1/studies?before=2").status_code == 422, "for pages only"
 

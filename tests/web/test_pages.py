@@ -180,13 +180,11 @@ def test_work_list_is_sorted_and_study_pages_link_their_neighbours(
     assert portal.browser().get(f"/studies/3?at={10**30}").status_code == 200, "an old bookmark"
 
 
+@pytest.mark.usefixtures("five_studies")
 def test_work_list_pages_start_after_or_end_before_a_study(
-    portal: Portal, a_png: bytes, monkeypatch: pytest.MonkeyPatch
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.reading.studies.PAGE_SIZE", 2)
-    for number in range(5):
-        portal.send(portal.new_job(), (f"{number}/a.png", a_png + b"%d" % number))
-        portal.read_all(probability=0.9 - number / 10)
     browser = portal.browser()
 
     def shown(query: str) -> list[int]:
