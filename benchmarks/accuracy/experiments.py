@@ -83,7 +83,7 @@ def sample_fold(
             for label in (0, 1)
         ]
         chosen = np.concatenate(places)
-        return Dataset(*(part[chosen] for part in vars(everything).values()))
+        return everything.where(chosen)
 
     return (
         sample(~is_validation, arguments.images),

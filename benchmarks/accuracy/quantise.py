@@ -41,7 +41,7 @@ def main() -> None:
     config = replace(
         TrainingConfig.from_json(load_card(arguments.version).raw["config"]), precision="int8"
     )
-    job = read_job(arguments.dataset, config=config, progress=tell)
+    job = read_job([arguments.dataset], config=config, progress=tell)
     external = read_external(arguments.external)
     sets = {"validation": job.validation, **external}
     if not arguments.output.exists():

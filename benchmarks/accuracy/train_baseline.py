@@ -76,7 +76,7 @@ def main() -> None:
             "heatmap_scores": score_external(folder, arguments.external),
         }
 
-    job = read_job(arguments.dataset, config=config, progress=tell)
+    job = read_job([arguments.dataset], config=config, progress=tell)
     job = replace(job, test_sets={**others, **job.test_sets}, card_entries=extras)
     train(job, arguments.output)
 

@@ -31,6 +31,7 @@ from pipeline.inference.tensorflow_engine import import_tensorflow
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import read_images
 from pipeline.training.fine_tuning import FineTuning, make_batches
+from pipeline.training.job import TrainingJob
 from pipeline.training.labelled.folder import FOLDER_LABELS, LabelledFolder
 from pipeline.training.network import build_network
 
@@ -151,7 +152,9 @@ def our_epochs(arguments: argparse.Namespace) -> Callable[[], None]:
     def epoch() -> None:
         nonlocal done, batches_of
         if batches_of is None:
-            batches_of = make_batches(read_images(examples), config=config)
+            images = read_images(examples)
+            job = TrainingJob(config=config, training=images, validation=images)
+            batches_of = make_batches(images, epoch=job.epoch, config=config)
         tuning.run_epoch(batches_of(done), epoch=done)
         done += 1
 

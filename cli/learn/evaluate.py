@@ -25,15 +25,16 @@ from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE, Card
 from pipeline.reports.evaluation_report import write_report
 from pipeline.training.labelled.contents import read_contents
-from pipeline.training.labelled.dataset import LabelledSource, open_split
+from pipeline.training.labelled.dataset import LabelledSource, open_split, open_table
 from pipeline.training.labelled.image import DatasetError
+from pipeline.training.labelled.manifest import Manifest, is_manifest, read_manifest
 from pipeline.training.labelled.table import LabelledTable
 from pipeline.types import OperatingPoint, Population
 from worker.decoders import open_decoders
 
 
 @click.command()
-@click.argument("path", metavar="DIR|CSV", type=GivenPath())
+@click.argument("path", metavar="DIR|CSV|TOML", type=GivenPath())
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 @click.option(
     "--report",
@@ -117,9 +118,9 @@ def evaluate(
     DIR holds NORMAL/ and PNEUMONIA/, or splits that hold them. A CSV has the columns file and
     label (normal or pneumonia, 0 or 1; others are left out), and optionally patient, population
     (children or adults), view, sex and age; otherwise patients are read from the file names, and
-    the others from DICOM tags. Metrics are also given for each population, view, sex and age band.
-    Copies count once; images with contradictory labels are left out. Metrics have 95 % bootstrap
-    intervals over patients.
+    the others from DICOM tags. A TOML manifest names the images, as for training. Metrics are also
+    given for each population, view, sex and age band. Copies count once; images with contradictory
+    labels are left out. Metrics have 95 % bootstrap intervals over patients.
 
     Exit code 0: every image was read; 1: some were refused.
     """
@@ -127,14 +128,8 @@ def evaluate(
     try:
         predictor = Predictor.open(version or BASELINE, operating_point=operating_point)
         other = compare_with and Predictor.open(compare_with, operating_point=operating_point)
-        source = open_source(
-            path,
-            card=predictor.card,
-            split=split,
-            root=root,
-            patient_column=patient_column,
-            as_normal=as_normal,
-        )
+        manifest = read_source(path, root=root, patient_column=patient_column, as_normal=as_normal)
+        source = open_source(manifest, card=predictor.card, split=split)
         images = list(source)
         boxed = read_boxes(boxes) if boxes else []
     except (DatasetError, BoxesError) as error:
@@ -202,23 +197,28 @@ def described(source: LabelledSource) -> dict[str, Any]:
     return found
 
 
-def open_source(
-    source: Path,
-    *,
-    card: Card,
-    split: str | None,
-    root: Path | None,
-    patient_column: str | None,
-    as_normal: tuple[str, ...],
-) -> LabelledSource:
-    if not source.exists():
-        raise UsageProblem(f"{source}: no such file or folder")
+def read_source(
+    path: Path, *, root: Path | None, patient_column: str | None, as_normal: tuple[str, ...]
+) -> Manifest:
+    """Return a manifest as it is written, or that of a folder or CSV. Raises DatasetError."""
+    if not path.exists():
+        raise UsageProblem(f"{path}: no such file or folder")
+    has_options = root or patient_column or as_normal
+    if has_options and (path.is_dir() or is_manifest(path)):
+        raise UsageProblem("--root, --patient-column and --as-normal belong to a CSV")
+    if is_manifest(path):
+        return read_manifest(path)
+    return Manifest(images=path, root=root, patient_column=patient_column, as_normal=as_normal)
+
+
+def open_source(manifest: Manifest, *, card: Card, split: str | None) -> LabelledSource:
+    """Raises DatasetError."""
+    source = manifest.images
     if source.is_dir():
-        if root or patient_column or as_normal:
-            raise UsageProblem("--root, --patient-column and --as-normal belong to a CSV")
-        return open_split(source, split=split, config=card.raw.get("config", {}))
+        config = card.raw.get("config", {})
+        return open_split(source, split=split, config=config, subject=manifest.subject)
     if not source.is_file():  # a pipe, which cannot be read twice
         raise UsageProblem(f"{source}: neither a file nor a folder")
     if split:
         raise UsageProblem("--split belongs to a folder")
-    return LabelledTable(source, root=root, patient_column=patient_column, as_normal=as_normal)
+    return open_table(manifest)

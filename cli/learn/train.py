@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from pipeline.types import Precision
 
 
 @click.command()
-@click.argument("source", metavar="DIR|CSV", type=GivenPath())
+@click.argument("sets", metavar="SET...", type=GivenPath(), nargs=-1, required=True)
 @click.option(
     "--output",
     metavar="DIR",
@@ -52,27 +52,32 @@ from pipeline.types import Precision
     "processor with VNNI.  [default: the config's, else float32]",
 )
 def train(
-    source: Path,
+    sets: tuple[Path, ...],
     output: Path,
     config_file: Path | None,
     weights: Path | None,
     precision: Precision | None,
 ) -> None:
-    """Train a network on DIR (train/NORMAL, train/PNEUMONIA), split by patient.
+    """Train a network on labelled sets, split by patient.
 
-    DIR/test, where there is one, is only measured. A CSV has the columns file and label, and
-    optionally patient and split (train, val, test). Images of val are not used: validation patients
-    are taken from train. Copies count once; images with contradictory labels, and files that cannot
-    be read, are listed and left out. An interrupted training continues after its last epoch when
-    the same command is given again.
+    A SET is a folder (train/NORMAL, train/PNEUMONIA), a CSV or a TOML manifest. A CSV has the
+    columns file and label, and optionally patient, split (train, val, test), origin, population
+    (children or adults), view, sex and age. A manifest names the images and what holds for all of
+    them, such as population = "adults"; see the manual. Both classes weigh the same within each
+    population and view. Origins of which only one class is known are not learned from.
+
+    A patient's name means the same patient in every set. Images of the split test are only
+    measured. Those of val are not used: validation patients are taken from train. Copies count
+    once; images with contradictory labels, and files that cannot be read, are listed and left out.
+    An interrupted training continues after its last epoch when the same command is given again.
 
     Exit code 0: every image was read; 1: some were refused.
     """
-    config = _configure(source, output=output, config_file=config_file, weights=weights)
+    config = _configure(sets, output=output, config_file=config_file, weights=weights)
     if precision:
         config = replace(config, precision=precision)
     with one_line_errors(output):
-        folder, refused = _train(source, output, config)
+        folder, refused = _train(sets, output, config)
     click.echo(folder)
     if refused:
         click.echo(f"{plural(refused, 'file')} could not be read; see above.", err=True)
@@ -80,10 +85,11 @@ def train(
 
 
 def _configure(
-    dataset: Path, *, output: Path, config_file: Path | None, weights: Path | None
+    sets: Sequence[Path], *, output: Path, config_file: Path | None, weights: Path | None
 ) -> TrainingConfig:
-    if not dataset.exists():
-        raise UsageProblem(f"{dataset}: no such file or folder")
+    for one in sets:
+        if not one.exists():
+            raise UsageProblem(f"{one}: no such file or folder")
     if output.exists():
         raise UsageProblem(f"{output}: already exists; a model version is never changed")
     config = read_config(config_file) if config_file else TrainingConfig()
@@ -117,9 +123,9 @@ def read_config(path: Path) -> TrainingConfig:
         raise UsageProblem(f"{path}: {error}") from None
 
 
-def _train(dataset: Path, output: Path, config: TrainingConfig) -> tuple[Path, int]:
+def _train(sets: Sequence[Path], output: Path, config: TrainingConfig) -> tuple[Path, int]:
     """Return the version's folder, and how many files were refused."""
-    from pipeline.training.train import train_folder
+    from pipeline.training.train import train_sets
 
     checkpoints = checkpoint_folder(output)
     refused = 0
@@ -135,7 +141,7 @@ def _train(dataset: Path, output: Path, config: TrainingConfig) -> tuple[Path, i
                 else:
                     shown.say(readable(step.describe()))
 
-            return train_folder(dataset, output, config=config, progress=show), refused
+            return train_sets(sets, output, config=config, progress=show), refused
     except KeyboardInterrupt:
         raise Interrupted(
             f"interrupted; the same command continues after the last epoch, saved in {checkpoints}"

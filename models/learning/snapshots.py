@@ -111,6 +111,15 @@ def snapshot_images(
     return list(session.scalars(rows.order_by(SnapshotImage.sha256)))
 
 
+def tags_of_images(session: Session, sha256s: Sequence[str]) -> dict[str, dict[str, str]]:
+    """By SHA-256, the DICOM tags that are kept; nothing of images that were not read here."""
+    found: dict[str, dict[str, str]] = {}
+    for some in batches(sorted(set(sha256s))):
+        rows = select(Image.sha256, Image.tags).where(Image.sha256.in_(some))
+        found.update((sha256, tags) for sha256, tags in session.execute(rows) if tags)
+    return found
+
+
 def list_snapshot_images(
     session: Session,
     snapshot_id: int,

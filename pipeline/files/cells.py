@@ -11,6 +11,7 @@ SPELLINGS = {  # of columns, reduced by `plain_title`
     "reader": ("reader",),
     "time": ("time", "date", "datetime", "readat"),
     "split": ("split",),
+    "origin": ("origin",),
     "population": ("population",),
     "view": ("view", "viewposition"),
     "sex": ("sex", "patientsex"),

@@ -11,7 +11,7 @@ import csv
 import io
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import PipelineError
@@ -37,19 +37,21 @@ class TableError(PipelineError):
 class Row:
     """number: as a spreadsheet shows it. cells: by column, without blanks around them.
 
-    problem: why the row cannot be used, or None.
+    problem: why the row cannot be used, or None. further: cells of further columns, by title.
     """
 
     number: int
     cells: Mapping[str, str]
     problem: str | None = None
+    further: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Table:
     """columns: places by name. ignored: titles of the other columns. Iterate over the rows.
 
-    encoding: UTF-8, UTF-16 or Windows-1252. Iterating raises TableError.
+    encoding: UTF-8, UTF-16 or Windows-1252. further: places of columns that were asked for by
+    their titles. Iterating raises TableError.
     """
 
     encoding: str
@@ -57,6 +59,7 @@ class Table:
     columns: Mapping[str, int]
     ignored: Sequence[str]
     _text: str
+    further: Mapping[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Row]:
         records = _records(self._text, self.delimiter)
@@ -64,11 +67,14 @@ class Table:
         for count, (number, cells) in enumerate(records):
             if count == MAX_ROWS:
                 raise TableError(f"at most {MAX_ROWS:,} rows are allowed: split the file")
-            named = {
-                name: cells[place].strip() if place < len(cells) else ""
-                for name, place in self.columns.items()
-            }
-            yield Row(number, named, self._problem(cells, width=len(header)))
+            named, further = (
+                {
+                    name: cells[place].strip() if place < len(cells) else ""
+                    for name, place in columns.items()
+                }
+                for columns in (self.columns, self.further)
+            )
+            yield Row(number, named, self._problem(cells, width=len(header)), further)
 
     def note(self) -> str | None:
         """A sentence on a guessed encoding."""
@@ -105,11 +111,17 @@ class Table:
         )
 
 
-def read_table_file(path: Path, columns: Collection[str], **options: str | None) -> Table:
+def read_table_file(
+    path: Path,
+    columns: Collection[str],
+    *,
+    patient_column: str | None = None,
+    further: Collection[str] = (),
+) -> Table:
     """Like `read_table`, from a file. Raises TableError, whose message begins with the path."""
     content = read_bytes(path)
     try:
-        return read_table(content, columns, **options)
+        return read_table(content, columns, patient_column=patient_column, further=further)
     except TableError as error:
         raise TableError(f"{path}: {error}") from None
 
@@ -128,11 +140,16 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_table(
-    content: bytes, columns: Collection[str], *, patient_column: str | None = None
+    content: bytes,
+    columns: Collection[str],
+    *,
+    patient_column: str | None = None,
+    further: Collection[str] = (),
 ) -> Table:
     """Read the columns (keys of SPELLINGS) that are there; `label` must be.
 
-    patient_column: the title of the column `patient`, instead of its usual ones. Raises TableError.
+    patient_column: the title of the column `patient`, instead of its usual ones. further: titles
+    of other columns, which must be there. Raises TableError.
     """
     spellings = {spelled: name for name in columns for spelled in SPELLINGS[name]}
     if patient_column is not None:
@@ -140,10 +157,11 @@ def read_table(
         spellings[plain_title(patient_column)] = "patient"
     text, encoding = _decoded(content)
     text, delimiter = _dialect(text, spellings)
-    places, ignored = _columns(_header(text, delimiter), spellings)
+    header = _header(text, delimiter)
+    places, ignored = _columns(header, spellings)
     if patient_column is not None and "patient" not in places:
         raise TableError(f"there is no column {readable(patient_column)}")
-    return Table(encoding, delimiter, places, ignored, text)
+    return Table(encoding, delimiter, places, ignored, text, _further(header, further))
 
 
 def _decoded(content: bytes) -> tuple[str, str]:
@@ -234,6 +252,14 @@ def _columns(header: list[str], spellings: Mapping[str, str]) -> tuple[dict[str,
     _check_named(columns, spellings)
     others = (title for place, title in enumerate(header) if place not in columns.values())
     return columns, [shown for title in others if (shown := _shown(title))]
+
+
+def _further(header: list[str], titles: Collection[str]) -> dict[str, int]:
+    plain = [plain_title(title) for title in header]
+    for title in titles:
+        if plain_title(title) not in plain:
+            raise TableError(f"there is no column {readable(title)}")
+    return {title: plain.index(plain_title(title)) for title in titles}
 
 
 def _check_named(columns: Collection[str], spellings: Mapping[str, str]) -> None:

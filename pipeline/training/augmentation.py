@@ -6,6 +6,7 @@ TensorFlow. Input and output are network inputs.
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeline.training.config import TrainingConfig
@@ -50,9 +51,23 @@ def augment(images: Any, *, seed: Any, config: TrainingConfig) -> Any:
     changed.
     """
     random = _Random(seed, tf.shape(images)[0])
+    return _augment(images, _Motion.draw(random, still_share=config.still_share), random, config)
+
+
+def augment_with_places(
+    images: Any, places: Any, *, seed: Any, config: TrainingConfig
+) -> tuple[Any, Any]:
+    """Like `augment`; the places, float32 (n, k, k), move with their images."""
+    random = _Random(seed, tf.shape(images)[0])
+    motion = _Motion.draw(random, still_share=config.still_share)
+    moved = motion.apply(places[..., None])[..., 0]
+    return _augment(images, motion, random, config), moved
+
+
+def _augment(images: Any, motion: "_Motion", random: _Random, config: TrainingConfig) -> Any:
     grey = tf.cast(images, tf.float32)[..., None] / 255
     grey = _change_style(grey, random, share=config.style_share)
-    grey = _move(grey, random, still_share=config.still_share)
+    grey = motion.apply(grey)
     grey = _change_sharpness(grey, random, share=config.sharpness_share)
     grey = _change_tone(grey, random)
     for _ in range(2):
@@ -76,36 +91,52 @@ def _change_style(grey: Any, random: _Random, *, share: float) -> Any:
     return tf.where(random.chosen(share), changed, grey)
 
 
-def _move(grey: Any, random: _Random, *, still_share: float) -> Any:
-    """Rotation, zoom, aspect, shift and left-right flip as one projective resampling."""
-    side = tf.cast(tf.shape(grey)[1], tf.float32)
-    is_still = random.chosen(still_share)
+@dataclass(frozen=True)
+class _Motion:
+    """Rotation, zoom, aspect, shift and left-right flip as one projective resampling.
 
-    def flat(low: float, high: float) -> Any:
-        drawn = random.uniform(low, high)
-        return tf.where(is_still, 0.0, drawn)[:, 0, 0, 0]
+    matrix: a, b, c and d, each (n,): the linear part, from the output to the input. shift: of the
+    side, to the right and downwards, each (n,).
+    """
 
-    angle, zoom, aspect = (
-        flat(-ROTATION, ROTATION),
-        tf.exp(flat(-SCALE, SCALE)),
-        tf.exp(flat(-ASPECT, ASPECT)),
-    )
-    shift_x, shift_y = flat(-SHIFT, SHIFT) * side, flat(-SHIFT, SHIFT) * side
-    flip = tf.where(random.chosen(0.5), -1.0, 1.0)[:, 0, 0, 0]
-    a, b = flip * zoom * aspect * tf.cos(angle), -zoom * tf.sin(angle)
-    c, d = flip * zoom / aspect * tf.sin(angle), zoom * tf.cos(angle)
-    middle = (side - 1) / 2
-    dx = middle - a * middle - b * middle + shift_x
-    dy = middle - c * middle - d * middle + shift_y
-    zero = tf.zeros_like(a)
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=grey,
-        transforms=tf.stack([a, b, dx, c, d, dy, zero, zero], axis=1),
-        output_shape=tf.shape(grey)[1:3],
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-        fill_value=0.0,
-    )
+    matrix: tuple[Any, Any, Any, Any]
+    shift: tuple[Any, Any]
+
+    @classmethod
+    def draw(cls, random: _Random, *, still_share: float) -> "_Motion":
+        is_still = random.chosen(still_share)
+
+        def flat(low: float, high: float) -> Any:
+            drawn = random.uniform(low, high)
+            return tf.where(is_still, 0.0, drawn)[:, 0, 0, 0]
+
+        angle, zoom, aspect = (
+            flat(-ROTATION, ROTATION),
+            tf.exp(flat(-SCALE, SCALE)),
+            tf.exp(flat(-ASPECT, ASPECT)),
+        )
+        shift = flat(-SHIFT, SHIFT), flat(-SHIFT, SHIFT)
+        flip = tf.where(random.chosen(0.5), -1.0, 1.0)[:, 0, 0, 0]
+        a, b = flip * zoom * aspect * tf.cos(angle), -zoom * tf.sin(angle)
+        c, d = flip * zoom / aspect * tf.sin(angle), zoom * tf.cos(angle)
+        return cls((a, b, c, d), shift)
+
+    def apply(self, images: Any) -> Any:
+        """float32 (n, side, side, channels) of any side; what comes from outside is 0."""
+        side = tf.cast(tf.shape(images)[1], tf.float32)
+        a, b, c, d = self.matrix
+        middle = (side - 1) / 2
+        dx = middle - a * middle - b * middle + self.shift[0] * side
+        dy = middle - c * middle - d * middle + self.shift[1] * side
+        zero = tf.zeros_like(a)
+        return tf.raw_ops.ImageProjectiveTransformV3(
+            images=images,
+            transforms=tf.stack([a, b, dx, c, d, dy, zero, zero], axis=1),
+            output_shape=tf.shape(images)[1:3],
+            interpolation="BILINEAR",
+            fill_mode="CONSTANT",
+            fill_value=0.0,
+        )
 
 
 def _change_sharpness(grey: Any, random: _Random, *, share: float) -> Any:

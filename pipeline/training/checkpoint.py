@@ -52,7 +52,8 @@ def training_key(job: TrainingJob) -> str:
     """Equal for trainings that would do the same: config, images, labels and start weights."""
     config = job.config
     digest = hashlib.sha256(json.dumps(config.as_json(), sort_keys=True).encode())
-    digest.update(job.epoch_indices.astype(np.int64).tobytes())
+    digest.update(job.epoch.indices.astype(np.int64).tobytes())
+    digest.update(job.epoch.weights.tobytes())
     for part in (job.training, job.validation):
         digest.update(part.digest().encode())
     if isinstance(config.start_weights, Path) and config.start_weights.is_file():

@@ -37,6 +37,11 @@ class TrainingConfig:
         in service.
     style_share: with the grey levels of another image. sharpness_share: softer or sharper.
     cover_share: with a patch, drawn twice.
+    place_weight: in the loss, of the share of a pneumonia image's heatmap that lies where
+        pneumonia hardly ever is (see `place`); 0 leaves heatmaps to themselves.
+    rarer_share: of the images of an epoch, within each population and view, that the rarer class
+        has at least; its images are repeated for it (see `balance`). Both classes weigh the same
+        in any case.
     balanced_floor, sensitive_floor: the threshold rule's floors of sensitivity for the two
         operating points (see `calibration.choose_threshold`).
     unfamiliar_warning: shown with an image that is nearly out of distribution.
@@ -66,6 +71,8 @@ class TrainingConfig:
     style_share: Share = 0.5
     sharpness_share: Share = 0.5
     cover_share: Share = 0.5
+    place_weight: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0
+    rarer_share: Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)] = 0.25
     balanced_floor: Share = 0.95
     sensitive_floor: Share = 0.98
     unfamiliar_warning: str = "somewhat unlike the images that the network was trained on"

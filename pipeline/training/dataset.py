@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipeline.errors import RefusedError
 from pipeline.prepare.pool import DecoderPool
+from pipeline.subject import UNSTATED, Subject, subject_of_tags
 from pipeline.training.labelled.image import DatasetError, LabelledImage, RefusedImage
 from pipeline.types import NETWORK_INPUT_SIDE
 
@@ -19,17 +20,36 @@ DECODE_TIMEOUT_S = 60.0  # for one image
 
 @dataclass(frozen=True)
 class Dataset:
-    """images: uint8 (n, size, size); labels: uint8 (n,) in {0, 1}; patients: n names."""
+    """images: uint8 (n, size, size); labels: uint8 (n,) in {0, 1}; patients: n names.
+
+    origins: names of the hospitals or collections, str (n,). subjects: n. Both are empty where
+    they are not known of any image.
+    """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     patients: NDArray[np.str_]
+    origins: NDArray[np.str_] = field(default_factory=lambda: np.array([], np.str_))
+    subjects: Sequence[Subject] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def strata(self) -> NDArray[np.str_]:
+        """Return str (n,): of each image population and view, else its origin (see `balance`)."""
+        origins = self.origins if len(self.origins) else [""] * len(self)
+        subjects = self.subjects or [UNSTATED] * len(self)
+        return np.array(
+            [
+                f"{subject.population} {subject.view or ''}" if subject.population else origin
+                for subject, origin in zip(subjects, origins, strict=True)
+            ],
+            np.str_,
+        )
+
     def digest(self) -> str:
-        """Of images, labels and patients, in their order."""
+        """Of all that is learned from, in its order."""
         digest = hashlib.sha256(str(self.images.shape).encode())
         for part in (self.images, self.labels, self.patients):
             digest.update(np.ascontiguousarray(part).data.cast("B"))
@@ -37,7 +57,14 @@ class Dataset:
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> "Dataset":
         """chosen: a condition (n,), or places."""
-        return Dataset(self.images[chosen], self.labels[chosen], self.patients[chosen])
+        places = np.arange(len(self))[chosen]
+        return Dataset(
+            self.images[places],
+            self.labels[places],
+            self.patients[places],
+            self.origins[places] if len(self.origins) else self.origins,
+            [self.subjects[place] for place in places] if self.subjects else (),
+        )
 
 
 def read_images(
@@ -60,7 +87,8 @@ def read_images(
         for number, (image, answer) in enumerate(zip(images, answers, strict=True), start=1):
             if not isinstance(answer, RefusedError):
                 inputs[len(read)] = _resized(answer.network_input, size)
-                read.append(image)
+                subject = image.subject.or_else(subject_of_tags(answer.tags))
+                read.append(replace(image, subject=subject))
             elif refused is not None:
                 refused(RefusedImage(image.file, str(answer)))
             else:
@@ -70,6 +98,8 @@ def read_images(
         inputs[: len(read)],
         np.array([image.label for image in read], np.uint8),
         np.array([image.patient for image in read], np.str_),
+        np.array([image.origin for image in read], np.str_),
+        [image.subject for image in read],
     )
 
 

@@ -9,15 +9,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.evaluation.calibration import balanced_weights
-from pipeline.training.augmentation import augment
+from pipeline.inference.gradcam import FEATURE_MAP, HEAD
+from pipeline.training.augmentation import augment_with_places
+from pipeline.training.balance import Epoch
 from pipeline.training.checkpoint import Checkpoint, LearningCurves
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset
 from pipeline.training.framework import keras, tf
 from pipeline.training.network import fold_while_computing, freeze_lower
+from pipeline.training.place import lung_prior, share_outside
 
 
 class FineTuning:
@@ -81,7 +82,10 @@ class FineTuning:
     def _make_step(self, signature: Any) -> Any:
         """Compiled once; it also takes the last, smaller batch of an epoch."""
         if not hasattr(self, "_step"):
-            self._step = _compile_step(self.folded, self._trained, self._optimizer, signature)
+            weight = self.config.place_weight
+            self._step = _compile_step(
+                self.folded, self._trained, self._optimizer, signature, place_weight=weight
+            )
         return self._step
 
 
@@ -94,46 +98,54 @@ def _make_optimizer(config: TrainingConfig, *, steps: int) -> Any:
     )
 
 
-def _compile_step(network: keras.Model, trained: Any, optimizer: Any, signature: Any) -> Any:
-    def step(images: Any, labels: Any, weights: Any) -> Any:
+def _compile_step(
+    network: keras.Model, trained: Any, optimizer: Any, signature: Any, *, place_weight: float
+) -> Any:
+    maps = keras.Model(network.input, [network.get_layer(FEATURE_MAP).output, network.output])
+    head = network.get_layer(HEAD)
+
+    def step(images: Any, labels: Any, weights: Any, places: Any) -> Any:
         with tf.GradientTape() as tape:
-            logits = network(images, training=True)
-            losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
-            loss = tf.reduce_mean(losses[:, 0] * weights)
-        optimizer.apply_gradients(zip(tape.gradient(loss, trained), trained, strict=True))
+            feature_map, logits = maps(images, training=True)
+            losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)[:, 0]
+            loss = tf.reduce_mean(losses * weights)
+            total = loss
+            if place_weight:
+                outside = share_outside(feature_map, head.kernel, places) * labels[:, 0]
+                total += place_weight * tf.reduce_mean(outside * weights)
+        optimizer.apply_gradients(zip(tape.gradient(total, trained), trained, strict=True))
         return loss
 
     # Compiled convolutions (XLA's) are slower on processors.
     return tf.function(step, input_signature=signature, autograph=False, jit_compile=False)
 
 
-def make_batches(
-    dataset: Dataset, *, config: TrainingConfig, indices: NDArray[np.intp] | None = None
-) -> Callable[[int], Any]:
-    """epoch -> its batches: images uint8 (b, size, size), labels float32 (b, 1), weights (b,).
+def make_batches(dataset: Dataset, *, epoch: Epoch, config: TrainingConfig) -> Callable[[int], Any]:
+    """epoch -> its batches: images uint8 (b, size, size), labels float32 (b, 1), weights (b,),
+    and the places where pneumonia may be, float32 (b, k, k).
 
-    indices: the images of an epoch, (m,); None for each of them once. Each epoch shuffles and
-    augments them in its own way, one step ahead of the training.
+    epoch: of the dataset's images. Each shuffles and augments them in its own way, one step ahead
+    of the training.
     """
     images, labels = tf.constant(dataset.images), tf.constant(dataset.labels[:, None], tf.float32)
-    used = np.arange(len(dataset)) if indices is None else indices
-    both_equal = np.zeros(len(dataset))  # both classes weigh the same in an epoch
-    both_equal[used] = balanced_weights(dataset.labels[used])
-    weights = tf.constant(both_equal, tf.float32)
+    weights, prior = tf.constant(epoch.weights, tf.float32), tf.constant(lung_prior())
 
-    def take(step: Any, batch: Any) -> tuple[Any, Any, Any]:
+    def take(step: Any, batch: Any) -> tuple[Any, Any, Any, Any]:
         seed = tf.stack([config.seed, tf.cast(step, tf.int32)])
-        augmented = augment(tf.gather(images, batch), seed=seed, config=config)
-        return augmented, tf.gather(labels, batch), tf.gather(weights, batch)
+        places = tf.tile(prior[None], (tf.shape(batch)[0], 1, 1))
+        augmented, moved = augment_with_places(
+            tf.gather(images, batch), places, seed=seed, config=config
+        )
+        return augmented, tf.gather(labels, batch), tf.gather(weights, batch), moved
 
     # Traced once for all epochs; there are no branches for autograph to look for.
     signature = [tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.int32)]
     traced = tf.function(take, input_signature=signature, autograph=False)
 
-    def batches_of(epoch: int) -> Any:
-        order = np.random.default_rng((config.seed, epoch)).permutation(used)
+    def batches_of(number: int) -> Any:
+        order = np.random.default_rng((config.seed, number)).permutation(epoch.indices)
         shuffled = tf.data.Dataset.from_tensor_slices(order.astype(np.int32))
-        first = epoch * math.ceil(len(used) / config.batch_size)
+        first = number * math.ceil(len(order) / config.batch_size)
         numbered = shuffled.batch(config.batch_size).enumerate(start=first)
         return numbered.map(traced).prefetch(2)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.calibration import balanced_weights, log_loss
+from pipeline.evaluation.calibration import log_loss
 from pipeline.evaluation.metrics import auroc
 from pipeline.inference.gradcam import HEAD
+from pipeline.training.balance import stratified_weights
 from pipeline.training.checkpoint import (
     LearningCurves,
     has_checkpoint,
@@ -74,9 +75,10 @@ def fit_network(
         dropout=config.dropout,
         start_weights=config.start_weights,
     )
-    used, indices = np.unique(job.epoch_indices, return_inverse=True)
-    training = job.training if len(used) == len(job.training) else job.training.where(used)
-    run = _Run(network, replace(job, training=training, indices=indices), checkpoints)
+    if job.indices is not None:
+        used, indices = np.unique(job.indices, return_inverse=True)
+        job = replace(job, training=job.training.where(used), indices=indices)
+    run = _Run(network, job, checkpoints)
     done = run.resume()
     if done is None:
         run.fit_head()
@@ -95,11 +97,11 @@ class _Run:
     def __init__(self, network: keras.Model, job: TrainingJob, checkpoints: Path | None) -> None:
         self._job, self._checkpoints = job, checkpoints
         self._key = training_key(job) if checkpoints else ""
-        self.tuning = FineTuning(network, images=len(job.epoch_indices), config=job.config)
+        self.tuning = FineTuning(network, images=len(job.epoch.indices), config=job.config)
         folded = self.tuning.folded
         outputs = [folded.get_layer("features").output, folded.output]
         self._forward = Forward(keras.Model(folded.input, outputs))
-        self._batches_of = make_batches(job.training, config=job.config, indices=job.epoch_indices)
+        self._batches_of = make_batches(job.training, epoch=job.epoch, config=job.config)
         self.curves = LearningCurves(head_epochs=job.config.head_epochs)
 
     def resume(self) -> int | None:
@@ -130,9 +132,9 @@ class _Run:
         if not config.head_epochs:
             return
         features, validation_features = self._pooled_features()
-        features = features[job.epoch_indices]
-        labels = job.training.labels[job.epoch_indices]
-        weights = balanced_weights(labels)
+        indices = job.epoch.indices
+        features, labels = features[indices], job.training.labels[indices]
+        weights = job.epoch.weights[indices]
         layer = self.tuning.folded.get_layer(HEAD)
         entry = keras.Input((features.shape[1],))
         head = keras.Model(entry, layer(entry))
@@ -185,7 +187,8 @@ class _Run:
 
     def _add_to_curves(self, loss: float, logits: Floats) -> None:
         labels = self._job.validation.labels
-        validation_loss = log_loss(labels, logits, weights=balanced_weights(labels))
+        weights = stratified_weights(labels, self._job.validation.strata)
+        validation_loss = log_loss(labels, logits, weights=weights)
         self.curves.loss.append(float(loss))
         self.curves.validation_loss.append(validation_loss)
         self.curves.validation_auroc.append(auroc(labels, logits))

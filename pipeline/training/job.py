@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.familiarity.guard import Guard
+from pipeline.training.balance import Epoch, balance
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset
 
@@ -58,7 +60,7 @@ class TrainingJob:
     """Everything that a training is given.
 
     indices: intp (m,), the training images that one epoch uses, some perhaps several times; None
-        for each of them once.
+        for each of them once. `epoch` repeats those of a stratum's rarer class.
     groups: parts of the validation images, bool (n,), by name. Those that are large enough (see
         `large_groups`) weigh the same for the temperature, and the thresholds hold in each.
     guard: of the parent version, kept as it is; None fits one to all training images.
@@ -77,9 +79,12 @@ class TrainingJob:
     card_entries: Callable[[Path], Mapping[str, Any]] = lambda folder: {}
     progress: Progress = lambda step: None
 
-    @property
-    def epoch_indices(self) -> NDArray[np.intp]:
-        return np.arange(len(self.training)) if self.indices is None else self.indices
+    @cached_property
+    def epoch(self) -> Epoch:
+        used = np.arange(len(self.training)) if self.indices is None else self.indices
+        share = self.config.rarer_share
+        labels, strata = self.training.labels, self.training.strata
+        return balance(labels, strata, indices=used, rarer_share=share)
 
 
 class WeightedProgress:

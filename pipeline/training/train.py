@@ -1,15 +1,17 @@
 """From labelled radiographs, in a folder or in memory, to a model version's folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.inference.version_folder import check_is_new
 from pipeline.inference.without_vnni import check_has_vnni
 from pipeline.text import plural
+from pipeline.training.balance import one_class_origins
 from pipeline.training.checkpoint import checkpoint_folder
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset, read_images
@@ -19,28 +21,35 @@ from pipeline.training.labelled.dataset import open_dataset
 from pipeline.training.labelled.folder import FOLDER_LABELS
 from pipeline.training.labelled.image import DatasetError, LabelledImage, RefusedImage
 from pipeline.training.splits import split_of
-from pipeline.types import Split
+from pipeline.types import LABELS, Split
+
+NAMES = {label: name for name, label in LABELS.items()}
 
 
-def train_folder(
-    dataset: Path, output: Path, *, config: TrainingConfig, progress: Progress = lambda step: None
+def train_sets(
+    sets: Sequence[Path],
+    output: Path,
+    *,
+    config: TrainingConfig,
+    progress: Progress = lambda step: None,
 ) -> Path:
-    """Train on a labelled folder or CSV; return `output`, the new version's folder.
+    """Train on labelled folders, CSVs or manifests; return `output`, the new version's folder.
 
     Raises what `read_job` and `train` do.
     """
     check_can_export(output, config)  # before the images are read
-    return train(read_job(dataset, config=config, progress=progress), output)
+    return train(read_job(sets, config=config, progress=progress), output)
 
 
 def read_job(
-    dataset: Path, *, config: TrainingConfig, progress: Progress = lambda step: None
+    sets: Sequence[Path], *, config: TrainingConfig, progress: Progress = lambda step: None
 ) -> TrainingJob:
-    """Read `dataset/train/{NORMAL,PNEUMONIA}`, or a folder without splits, as training images.
+    """Read each set's `train/{NORMAL,PNEUMONIA}`, or a set without splits, as training images.
 
-    Validation patients are taken from these. `dataset/test`, where there is one, is only measured.
-    Copies count once, images with contradictory labels not at all. Files that cannot be read are
-    left out; each is a step `refused` of the progress. Raises DatasetError.
+    Validation patients are taken from these; a patient's name means the same in all sets. Images
+    of the split test, where there are some, are only measured. Copies count once, images with
+    contradictory labels and origins of which only one class is known not at all. Files that cannot
+    be read are left out; each is a step `refused` of the progress. Raises DatasetError.
     """
     refusals = 0
 
@@ -53,7 +62,7 @@ def read_job(
     def note(text: str) -> None:
         progress(TrainingProgress(stage="note", done=0, total=0, text=text))
 
-    train_images, test_images = _find_images(dataset, refuse=refuse, note=note)
+    train_images, test_images = _find_images(sets, refuse=refuse, note=note)
     total = len(train_images) + len(test_images)
 
     def read(images: list[LabelledImage], *, before: int) -> Dataset:
@@ -68,6 +77,7 @@ def read_job(
         config=config,
         training=training,
         validation=validation,
+        groups=population_groups(validation),
         test_sets={"test": test} if len(test) else {},
         progress=progress,
     )
@@ -87,7 +97,7 @@ def train(job: TrainingJob, output: Path) -> Path:
     weighted = WeightedProgress(
         job.progress,
         config=job.config,
-        trained=len(job.epoch_indices),
+        trained=len(job.epoch.indices),
         evaluated=sum(map(len, evaluated)),
     )
     job, checkpoints = replace(job, progress=weighted), checkpoint_folder(output)
@@ -105,13 +115,13 @@ def check_can_export(output: Path, config: TrainingConfig) -> None:
 
 
 def _find_images(
-    dataset: Path, *, refuse: Callable[[RefusedImage], None], note: Callable[[str], None]
+    sets: Sequence[Path], *, refuse: Callable[[RefusedImage], None], note: Callable[[str], None]
 ) -> tuple[list[LabelledImage], list[LabelledImage]]:
     """Return images to train on and images to test with. Raises DatasetError."""
-    opened = open_dataset(dataset)
+    opened = [open_dataset(place) for place in sets]
     # A list: a CSV that cannot be read to its end is refused before any file is hashed.
-    contents = read_contents(list(opened), refused=refuse)
-    for text in (*opened.notes(), *contents.notes()):
+    contents = read_contents([image for one in opened for image in one], refused=refuse)
+    for text in (*(text for one in opened for text in one.notes()), *contents.notes()):
         note(text)
     images = [blob.counted for blob in contents.blobs]
     if unused := sum(image.split is Split.VALIDATION for image in images):
@@ -121,8 +131,28 @@ def _find_images(
     labels = {image.label for image in train_images}
     for name, label in FOLDER_LABELS.items():
         if label not in labels:
-            raise DatasetError(f"{dataset}: expected images of {name} to train on, found none")
+            names = ", ".join(map(str, sets))
+            raise DatasetError(f"{names}: expected images of {name} to train on, found none")
+    train_images = _learnable(train_images, note=note)
     return train_images, [image for image in images if image.split is Split.TEST]
+
+
+def _learnable(
+    images: Sequence[LabelledImage], *, note: Callable[[str], None]
+) -> list[LabelledImage]:
+    """Return the images of origins with both classes. Raises DatasetError if there are none."""
+    labels = [image.label for image in images]
+    lacking = one_class_origins(labels, [image.origin for image in images])
+    for origin, label in lacking.items():
+        count = plural(sum(image.origin == origin for image in images), "image")
+        note(
+            f"{origin}: {count} not learned from, since only {NAMES[label]} is known of this "
+            "origin: a network would learn the hospital. It can still be evaluated."
+        )
+    learnable = [image for image in images if image.origin not in lacking]
+    if not learnable:
+        raise DatasetError("no origin has images of both classes: a network would learn hospitals")
+    return learnable
 
 
 def split_dataset(dataset: Dataset, *, config: TrainingConfig) -> tuple[Dataset, Dataset]:
@@ -140,3 +170,9 @@ def split_dataset(dataset: Dataset, *, config: TrainingConfig) -> tuple[Dataset,
         if len(np.unique(part.labels)) < 2:
             raise DatasetError(f"too few patients: the {name} split lacks one of the two classes")
     return parts
+
+
+def population_groups(dataset: Dataset) -> dict[str, NDArray[np.bool_]]:
+    """Return which images are of which population, as far as it is known."""
+    names = np.array([subject.population or "" for subject in dataset.subjects], np.str_)
+    return {str(name): names == name for name in np.unique(names) if name}

@@ -83,7 +83,11 @@ def _make_job(
         "snapshot": {"id": snapshot.id, "digest": snapshot.digest},
         "started_from": started_from,
         "mode": "upper blocks" if config.epochs else "head",
-        "mixture": mixture.as_json() | {"asked_base_share": settings.train_base_share},
+        "mixture": mixture.as_json()
+        | {
+            "asked_base_share": settings.train_base_share,
+            "one_class_origins": data.one_class_origins,
+        },
         "familiarity": familiarity,
     }
     return TrainingJob(

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.context import AppContext
-from models.learning.snapshots import LEARNABLE, SITE, snapshot_images
+from models.learning.snapshots import LEARNABLE, SITE, snapshot_images, tags_of_images
 from models.tables.learning import LabelValue, SnapshotImage
 from pipeline.errors import PipelineError
+from pipeline.subject import subject_of_tags
+from pipeline.training.balance import one_class_origins
 from pipeline.training.dataset import Dataset
 from pipeline.training.job import Progress, TrainingProgress
 from pipeline.types import PREPROCESSING, Split
@@ -26,13 +28,17 @@ class NotEnoughImagesError(PipelineError):
 
 @dataclass(frozen=True)
 class TrainingData:
-    """sha256s, is_site: of the training images. groups: validation images by their origin."""
+    """sha256s, is_site: of the training images. groups: validation images by their origin.
+
+    one_class_origins: whose images of one class alone are not learned from.
+    """
 
     training: Dataset
     validation: Dataset
     sha256s: Sequence[str]
     is_site: NDArray[np.bool_]
     groups: Mapping[str, NDArray[np.bool_]]
+    one_class_origins: Sequence[str]
 
     @property
     def site_images(self) -> int:
@@ -47,28 +53,39 @@ def read_training_data(
         train, validation = (
             snapshot_images(session, snapshot_id, split=split) for split in PURPOSES
         )
-    _check_enough({Split.TRAIN: train, Split.VALIDATION: validation})
+        site = [row.sha256 for row in (*train, *validation) if row.origin == SITE]
+        tags = tags_of_images(session, site)
+    lacking = one_class_origins([row.label for row in train], [row.origin for row in train])
+    train = [row for row in train if row.origin not in lacking]
+    _check_enough({Split.TRAIN: train, Split.VALIDATION: validation}, lacking)
     inputs = _read_inputs(context, [*train, *validation], progress)
     return TrainingData(
-        training=_dataset(train, inputs),
-        validation=_dataset(validation, inputs),
+        training=_dataset(train, inputs, tags),
+        validation=_dataset(validation, inputs, tags),
         sha256s=[row.sha256 for row in train],
         is_site=np.array([row.origin == SITE for row in train], np.bool_),
         groups={
             origin: np.array([row.origin == origin for row in validation], np.bool_)
             for origin in sorted({row.origin for row in validation})
         },
+        one_class_origins=sorted(lacking),
     )
 
 
-def _check_enough(splits: Mapping[Split, Sequence[SnapshotImage]]) -> None:
+def _check_enough(
+    splits: Mapping[Split, Sequence[SnapshotImage]], lacking: Mapping[str, LabelValue]
+) -> None:
+    left_out = "".join(
+        f"; {origin} is left out, since only {label.value} is known of it"
+        for origin, label in sorted(lacking.items())
+    )
     for split, rows in splits.items():
         for label in LEARNABLE:
             patients = len({row.patient_hash for row in rows if row.label == label})
             if patients < MIN_PATIENTS:
                 raise NotEnoughImagesError(
                     f"{patients} patients with {label.value} to {PURPOSES[split]}, "
-                    f"{MIN_PATIENTS} are needed"
+                    f"{MIN_PATIENTS} are needed{left_out}"
                 )
 
 
@@ -89,7 +106,15 @@ def snapshot_inputs(
         yield row, read_input(context, row.sha256, preprocessing)
 
 
-def _dataset(rows: Sequence[SnapshotImage], inputs: Iterator[NDArray[np.uint8]]) -> Dataset:
-    images = np.stack([next(inputs) for _ in rows])
-    labels = np.array([row.label == LabelValue.PNEUMONIA for row in rows], np.uint8)
-    return Dataset(images, labels, np.array([row.patient_hash for row in rows]))
+def _dataset(
+    rows: Sequence[SnapshotImage],
+    inputs: Iterator[NDArray[np.uint8]],
+    tags: Mapping[str, Mapping[str, str]],
+) -> Dataset:
+    return Dataset(
+        images=np.stack([next(inputs) for _ in rows]),
+        labels=np.array([row.label == LabelValue.PNEUMONIA for row in rows], np.uint8),
+        patients=np.array([row.patient_hash for row in rows]),
+        origins=np.array([row.origin for row in rows]),
+        subjects=[subject_of_tags(tags.get(row.sha256, {})) for row in rows],
+    )

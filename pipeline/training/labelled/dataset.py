@@ -1,10 +1,12 @@
-"""Opens labelled images by their layout: one folder, folders of splits, or a CSV."""
+"""Opens labelled images by their layout: one folder, folders of splits, a CSV, or a manifest."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pipeline.subject import UNSTATED, Subject
 from pipeline.text import listed, plural, unique_name
 from pipeline.training.labelled.folder import (
     LabelledFolder,
@@ -13,6 +15,7 @@ from pipeline.training.labelled.folder import (
     split_folders,
 )
 from pipeline.training.labelled.image import SPLITS, DatasetError, LabelledImage, RefusedImage
+from pipeline.training.labelled.manifest import Manifest, is_manifest, read_manifest
 from pipeline.training.labelled.table import LabelledTable
 from pipeline.training.splits import split_of
 from pipeline.types import Split
@@ -46,40 +49,69 @@ class LabelledDataset:
 
 
 def open_dataset(place: Path) -> LabelledDataset:
-    """Open `{NORMAL,PNEUMONIA}`, or `{train,val,test}/{NORMAL,PNEUMONIA}`, or a CSV.
+    """Open `{NORMAL,PNEUMONIA}`, or `{train,val,test}/{NORMAL,PNEUMONIA}`, a CSV, or a manifest.
 
+    The origin is the folder's or the file's name where a manifest or a row states no other.
     Raises DatasetError.
     """
+    if is_manifest(place):
+        return _open(read_manifest(place))
+    name = place.resolve().name
+    return _open(Manifest(images=place, origin=place.stem if place.is_file() else name))
+
+
+def open_table(manifest: Manifest, *, with_split: bool = False) -> LabelledTable:
+    """Open the CSV of a manifest. Raises DatasetError."""
+    return LabelledTable(
+        manifest.images,
+        root=manifest.root,
+        patient_column=manifest.patient_column,
+        as_normal=manifest.as_normal,
+        with_split=with_split and manifest.has_splits,
+        rows=manifest.rows,
+        origin=manifest.origin,
+        subject=manifest.subject,
+    )
+
+
+def _open(manifest: Manifest) -> LabelledDataset:
+    place = manifest.images
     if place.is_file():
-        return LabelledDataset((LabelledTable(place, with_split=True),))
+        return LabelledDataset((open_table(manifest, with_split=True),))
+    if manifest.root or manifest.patient_column or manifest.as_normal or manifest.rows:
+        raise DatasetError(f"{place}: root, patient_column, as_normal and rows belong to a CSV")
     found = split_folders(place)
+    about = partial(LabelledFolder, origin=manifest.origin, subject=manifest.subject)
     if class_folders(place):
         if found:
             raise DatasetError(f"{place}: holds both {next(iter(found))} and images beside it")
-        return LabelledDataset((LabelledFolder(place),))
+        return LabelledDataset((about(place),))
     splits = {name: SPLITS[name.lower()] for name in found if name.lower() in SPLITS}
     if not splits:
         raise DatasetError(_unexpected(place))
-    parts = (LabelledFolder(found[n], name=n, root=place, split=s) for n, s in splits.items())
+    parts = (about(found[n], name=n, root=place, split=s) for n, s in splits.items())
     return LabelledDataset(tuple(parts), tuple(_ignored(place, used=splits)))
 
 
-def open_split(folder: Path, *, split: str | None, config: Mapping[str, Any]) -> LabelledFolder:
+def open_split(
+    folder: Path, *, split: str | None, config: Mapping[str, Any], subject: Subject = UNSTATED
+) -> LabelledFolder:
     """Open the images of one split by its folder's name, or of the folder itself.
 
     Where there is no folder `validation`, that name means the patients in `train` that a training
-    with `config` sets aside. config: as a version's card has it. Raises DatasetError.
+    with `config` sets aside. config: as a version's card has it. subject: of all images. Raises
+    DatasetError.
     """
     found = split_folders(folder)
     if split is None and class_folders(folder):
-        return _opened(folder)
+        return _opened(folder, subject)
     if split is None:
         if not found:
             raise DatasetError(_unexpected(folder))
         if len(found) > 1:
             names = ", ".join(found)
             raise DatasetError(f"{folder}: holds several splits; name one by --split: {names}")
-        opened = _opened(next(iter(found.values())))
+        opened = _opened(next(iter(found.values())), subject)
         for note in _ignored(folder, used=found):
             opened.add_note(note)
         return opened
@@ -87,9 +119,9 @@ def open_split(folder: Path, *, split: str | None, config: Mapping[str, Any]) ->
     named = [name for name in found if name.lower() == split.lower()]
     if split in found or named:
         chosen = split if split in found else named[0]
-        return _opened(found[chosen], name=f"{folder.resolve().name}, {chosen}")
+        return _opened(found[chosen], subject, name=f"{folder.resolve().name}, {chosen}")
     if split == "validation" and "train" in found:
-        return _validation_patients(found["train"], config)
+        return _validation_patients(found["train"], config, subject)
     names = ", ".join(found) or "none"
     raise DatasetError(f"{folder}: there is no split {split} in it; found: {names}")
 
@@ -113,14 +145,16 @@ def _ignored(folder: Path, *, used: Collection[str]) -> Iterator[str]:
         yield f"{plural(len(files), 'file')} beside the splits left out: {names}"
 
 
-def _opened(folder: Path, *, name: str = "") -> LabelledFolder:
-    found = LabelledFolder(folder, name=name)
+def _opened(folder: Path, subject: Subject, *, name: str = "") -> LabelledFolder:
+    found = LabelledFolder(folder, name=name, subject=subject)
     if folder.resolve().name == "train":
         found.add_note(MAY_BE_TRAINING_DATA)
     return found
 
 
-def _validation_patients(train: Path, config: Mapping[str, Any]) -> LabelledFolder:
+def _validation_patients(
+    train: Path, config: Mapping[str, Any], subject: Subject
+) -> LabelledFolder:
     try:
         key, share = str(config["split_key"]), float(config["validation_share"])
     except KeyError as error:
@@ -131,6 +165,7 @@ def _validation_patients(train: Path, config: Mapping[str, Any]) -> LabelledFold
     return LabelledFolder(
         train,
         name=name,
+        subject=subject,
         includes=lambda patient: (
             split_of(patient, key=key, validation_share=share) is Split.VALIDATION
         ),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.files.walk import HIDDEN, FolderWalk, LeftOut, is_hidden
+from pipeline.subject import UNSTATED, Subject
 from pipeline.text import listed, plural, unique_name
 from pipeline.training.labelled.image import DatasetError, LabelledImage
 from pipeline.training.splits import patient_of
@@ -20,8 +21,9 @@ class LabelledFolder:
     Folders whose names differ in case alone are read as one. Subfolders are included, hidden and
     junk files are not. Links are followed, since splits of a data set are often made of links.
     name: for people. root: what `file` is relative to, by default the folder. split: of all images.
-    includes: whether a patient's images are wanted; without it all are. Raises DatasetError where
-    a class is missing and other folders are there: their images would be missed.
+    includes: whether a patient's images are wanted; without it all are. origin, subject: of all
+    images. Raises DatasetError where a class is missing and other folders are there: their images
+    would be missed.
     """
 
     def __init__(
@@ -32,8 +34,11 @@ class LabelledFolder:
         root: Path | None = None,
         split: Split | None = None,
         includes: Callable[[str], bool] | None = None,
+        origin: str = "",
+        subject: Subject = UNSTATED,
     ) -> None:
         self._folder, self._classes = folder, class_folders(folder)
+        self._origin, self._subject = origin, subject
         self._split, self._includes = split, includes
         self.splits = {split} if split else set()
         self._root = root or folder
@@ -60,7 +65,15 @@ class LabelledFolder:
                     patient = patient_of(unique_name(path.name))
                     if self._includes is None or self._includes(patient):
                         file = unique_name(path.relative_to(self._root).as_posix())
-                        yield LabelledImage(file, path, FOLDER_LABELS[label], patient, self._split)
+                        yield LabelledImage(
+                            file,
+                            path,
+                            FOLDER_LABELS[label],
+                            patient,
+                            self._split,
+                            subject=self._subject,
+                            origin=self._origin,
+                        )
 
     def _check_layout(self) -> list[str]:
         others = [path for path in children(self._folder) if path.name.upper() not in FOLDER_LABELS]

@@ -27,7 +27,7 @@ class LabelledImage:
     file: its path within the folder or CSV, for people. label: 0 normal, 1 pneumonia.
     split: that its folder or row states; None where none is stated. is_patient_stated: whether
     a table names the patient, who is read from the file's name otherwise. subject: as a table
-    states it.
+    states it. origin: the hospital or collection, "" where it is not known.
     """
 
     file: str
@@ -37,6 +37,7 @@ class LabelledImage:
     split: Split | None = None
     is_patient_stated: bool = False
     subject: Subject = UNSTATED
+    origin: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from cli.errors import UsageProblem
-from cli.learn.evaluate import open_source
+from cli.learn.evaluate import open_source, read_source
 from cli.learn.reading import Reading
 from pipeline.errors import damaged
 from pipeline.inference.version_folder import BASELINE, load_card
@@ -86,6 +86,20 @@ def test_evaluate_by_subgroup_and_agreement(tmp_path: Path) -> None:
     shown = run("evaluate", tmp_path / "t.csv", *options).stdout
     assert re.search(r"65 and older +1 +1 .*too few patients", shown)
     assert "same finding             1.0000" in shown
+
+
+def test_evaluate_manifest(tmp_path: Path) -> None:
+    make_png(tmp_path / "a.png")
+    make_png(tmp_path / "b.png", make_picture(120))
+    (tmp_path / "t.csv").write_text("file,label,view\na.png,1,PA\nb.png,oedema,\nc.png,0,\n")
+    (tmp_path / "adults.toml").write_text(
+        'images = "t.csv"\npopulation = "adults"\nas_normal = ["oedema"]\n'
+        'rows.file = ["a.png", "b.png"]\n'
+    )
+    found = figures(tmp_path / "adults.toml")
+    groups = {(row["axis"], row["group"]): row["n"] for row in found["subgroups"]}
+    assert found["n"] == groups["population", "adults"] == 2
+    assert groups["view", "PA"] == 1
 
 
 def test_progress_counts_refused_files() -> None:
@@ -176,6 +190,7 @@ def test_no_readable_image_is_an_error(tmp_path: Path, name: str, complaint: str
         ("missing", {}, "missing: no such file or folder"),
         ("pipe.csv", {}, r"pipe\.csv: neither a file nor a folder"),
         ("", {"root": Path()}, "belong to a CSV"),
+        ("set.toml", {"as_normal": ("oedema",)}, "belong to a CSV"),
         ("table.csv", {"split": "val"}, "belongs to a folder"),
     ],
 )
@@ -184,9 +199,12 @@ def test_unsuitable_options_are_refused(
 ) -> None:
     (tmp_path / "table.csv").write_text("file,label\n")
     os.mkfifo(tmp_path / "pipe.csv")
-    unset: dict[str, Any] = dict.fromkeys(("split", "root", "patient_column"))
+    (tmp_path / "set.toml").write_text('images = "table.csv"\n')
+    given: dict[str, Any] = {"root": None, "patient_column": None, "as_normal": (), **options}
+    split = given.pop("split", None)
+    card = load_card(BASELINE)
     with pytest.raises(UsageProblem, match=complaint):
-        open_source(tmp_path / name, card=load_card(BASELINE), as_normal=(), **unset | options)
+        open_source(read_source(tmp_path / name, **given), card=card, split=split)
 
 
 def test_invalid_version_is_one_line(tmp_path: Path) -> None:

@@ -121,13 +121,13 @@ def test_train_lists_every_bad_file(tmp_path: Path) -> None:
 def test_exit_code_tells_of_refused_files(
     refused: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def train_folder(_: Path, output: Path, *, progress: Progress, **settings: Any) -> Path:
+    def train_sets(_: Path, output: Path, *, progress: Progress, **settings: Any) -> Path:
         for _image in range(refused):
             progress(TrainingProgress(stage="refused", done=1, total=2, text="a.png: empty"))
         return output
 
     monkeypatch.setattr("cli.learn.train.tensorflow_is_installed", lambda: True)
-    monkeypatch.setattr("pipeline.training.train.train_folder", train_folder)
+    monkeypatch.setattr("pipeline.training.train.train_sets", train_sets)
     result = run("train", tmp_path, "--output", tmp_path / "new")
     assert (result.exit_code, result.stdout) == (refused, f"{tmp_path / 'new'}\n")
     told = ["a.png: empty", "1 file could not be read; see above."]
@@ -139,12 +139,12 @@ def test_precision_option_wins_over_the_config(
 ) -> None:
     used = []
 
-    def train_folder(_: Path, output: Path, *, config: TrainingConfig, **others: Any) -> Path:
+    def train_sets(_: Path, output: Path, *, config: TrainingConfig, **others: Any) -> Path:
         used.append(config.precision)
         return output
 
     monkeypatch.setattr("cli.learn.train.tensorflow_is_installed", lambda: True)
-    monkeypatch.setattr("pipeline.training.train.train_folder", train_folder)
+    monkeypatch.setattr("pipeline.training.train.train_sets", train_sets)
     settings = tmp_path / "config.json"
     settings.write_text('{"precision": "int8"}')
     command = ["train", tmp_path, "--output", tmp_path / "new"]

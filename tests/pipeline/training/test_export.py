@@ -11,7 +11,7 @@ from pipeline.inference.engine import load_engine
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.inference.without_vnni import LimitedEngine, has_vnni
-from pipeline.training.train import read_job, train_folder
+from pipeline.training.train import read_job, train_sets
 from tests.support.imaging.networks import TOY, phantom_inputs, to_peak, write_dataset
 
 needs_vnni = pytest.mark.skipif(not has_vnni(), reason="int8 is exported on processors with VNNI")
@@ -23,7 +23,7 @@ def test_int8_version_is_calibrated_and_measured_as_it_serves(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     dataset, config = write_dataset(tmp_path / "dataset"), replace(TOY, precision="int8")
-    folder = train_folder(dataset, tmp_path / "toy", config=config)
+    folder = train_sets([dataset], tmp_path / "toy", config=config)
     assert "Statistics" not in capfd.readouterr().out, "standard output is the command's"
     assert "openvino_telemetry.main" not in sys.modules, "the export sends no telemetry"
     card = load_card(folder)
@@ -33,7 +33,7 @@ def test_int8_version_is_calibrated_and_measured_as_it_serves(
     assert "FakeQuantize" in (folder / "network.xml").read_text(encoding="utf-8")
     predictor = Predictor.open(folder)
     assert predictor.engine.name.endswith(" int8")
-    validation = read_job(dataset, config=config).validation
+    validation = read_job([dataset], config=config).validation
     assert card.raw["without_vnni"]["images"] == len(validation)
     found = [answer.probability for answer in predictor.predict(validation.images)]
     brier = np.mean((np.array(found) - validation.labels) ** 2)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from pipeline.training.balance import Epoch
 from pipeline.training.checkpoint import (
     Checkpoint,
     LearningCurves,
@@ -111,9 +112,10 @@ def test_make_batches_depends_on_seed_and_epoch_alone(folder: Path) -> None:
     from pipeline.training.fine_tuning import make_batches
 
     learning = make_job(folder).training
-    batches_of = make_batches(learning, config=TOY)
+    epoch = make_job(folder).epoch
+    batches_of = make_batches(learning, epoch=epoch, config=TOY)
     first, second, again = (next(iter(batches_of(epoch))) for epoch in (1, 2, 1))
-    reseeded = next(iter(make_batches(learning, config=replace(TOY, seed=1))(1)))
+    reseeded = next(iter(make_batches(learning, epoch=epoch, config=replace(TOY, seed=1))(1)))
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other)
     assert (first[0].numpy() != second[0].numpy()).mean() > 0.5
@@ -128,18 +130,16 @@ def test_checkpoint_of_another_training_is_ignored(uninterrupted: Fitted) -> Non
 
 
 @pytest.mark.tensorflow
-def test_make_batches_uses_the_given_indices_with_balanced_weights(folder: Path) -> None:
-    """Some images several times, others not at all; both classes weigh the same in it."""
+def test_make_batches_uses_the_indices_and_weights_of_its_epoch(folder: Path) -> None:
     from pipeline.training.fine_tuning import make_batches
 
     learning = make_job(folder).training
-    normal, pneumonia = (np.flatnonzero(learning.labels == label) for label in (0, 1))
-    indices = np.array([*np.repeat(normal[:1], 6), *pneumonia[:2]])
-    batches = list(make_batches(learning, config=TOY, indices=indices)(0))
-    labels = np.concatenate([batch[1].numpy()[:, 0] for batch in batches])
-    weights = np.concatenate([batch[2].numpy() for batch in batches])
-    assert sorted(labels) == [0] * 6 + [1] * 2
-    assert weights[labels == 1].sum() == pytest.approx(weights[labels == 0].sum()) == 4
+    epoch = Epoch(np.array([3, 3, 3, 5]), np.arange(len(learning), dtype=np.float64))
+    (batch,) = make_batches(learning, epoch=epoch, config=TOY)(0)
+    images, labels, weights, places = (part.numpy() for part in batch)
+    assert sorted(weights) == [3, 3, 3, 5]
+    np.testing.assert_array_equal(labels[:, 0], learning.labels[weights.astype(int)])
+    assert len(images) == len(places) == 4
 
 
 def test_training_key_covers_config_images_indices_and_start_weights(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pipeline.training.dataset import read_images
 from pipeline.training.job import STAGES, TrainingProgress
 from pipeline.training.labelled.folder import LabelledFolder
 from pipeline.training.labelled.image import DatasetError
-from pipeline.training.train import read_job, split_dataset, train_folder
+from pipeline.training.train import read_job, split_dataset, train_sets
 from tests.support.imaging.networks import TOY, write_dataset
 
 
@@ -28,9 +28,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.tensorflow
-def test_train_folder_writes_a_version(dataset: Path, tmp_path: Path) -> None:
+def test_train_sets_writes_a_version(dataset: Path, tmp_path: Path) -> None:
     steps: list[TrainingProgress] = []
-    folder = train_folder(dataset, tmp_path / "toy", config=TOY, progress=steps.append)
+    folder = train_sets([dataset], tmp_path / "toy", config=TOY, progress=steps.append)
     verify_checksums(folder)
     card = load_card(folder)
     assert card.model_version == "toy-1"
@@ -48,7 +48,7 @@ def test_train_folder_writes_a_version(dataset: Path, tmp_path: Path) -> None:
     assert "openvino_telemetry.main" not in sys.modules, "the export sends no telemetry"
     steps.clear()
     with pytest.raises(FileExistsError, match="never changed"):
-        train_folder(dataset, folder, config=TOY, progress=steps.append)
+        train_sets([dataset], folder, config=TOY, progress=steps.append)
     assert not steps, "it is refused before images are read"
 
 
@@ -65,10 +65,10 @@ def test_split_dataset_refuses_a_split_without_one_class(dataset: Path) -> None:
         split_dataset(everything, config=replace(TOY, validation_share=0.0))
 
 
-def test_train_folder_refuses_a_missing_class(tmp_path: Path) -> None:
+def test_train_sets_refuses_a_missing_class(tmp_path: Path) -> None:
     (tmp_path / "train" / "NORMAL").mkdir(parents=True)
     with pytest.raises(DatasetError, match="images of NORMAL to train on, found none"):
-        train_folder(tmp_path, tmp_path / "out", config=TOY)
+        train_sets([tmp_path], tmp_path / "out", config=TOY)
 
 
 def test_read_job_goes_on_after_bad_files_and_names_them(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_read_job_goes_on_after_bad_files_and_names_them(tmp_path: Path) -> None
     copytree(folder / "PNEUMONIA", folder / "PNEUMONIA" / "again", symlinks=True)
     copyfile(folder / "NORMAL" / "person1000_virus_0.jpeg", folder / "PNEUMONIA" / "both.jpeg")
     steps: list[TrainingProgress] = []
-    job = read_job(tmp_path, config=TOY, progress=steps.append)
+    job = read_job([tmp_path], config=TOY, progress=steps.append)
     assert len(job.training) + len(job.validation) == 31
     refused = [step.describe().split(": ")[0] for step in steps if step.stage == "refused"]
     assert refused == [
@@ -98,8 +98,63 @@ def test_read_job_of_a_table(tmp_path: Path) -> None:
     files = sorted((folder / "train").rglob("*.jpeg"))
     rows = [f"{path.relative_to(folder)};{path.parent.name}\n" for path in files]
     (folder / "table.csv").write_text("file;label\n" + "".join(rows))
-    job = read_job(folder / "table.csv", config=TOY)
+    job = read_job([folder / "table.csv"], config=TOY)
     assert len(job.training) + len(job.validation) == 32
+
+
+def write_set(folder: Path, name: str, *, seed: int, text: str = "") -> Path:
+    """A manifest of the folder's phantoms with other pixels, whose patients have the same names."""
+    write_dataset(folder / name / "all")
+    files = sorted((folder / name).rglob("*.jpeg"))
+    for path in files:
+        pixels = np.asarray(Picture.open(path)).astype(int) + seed
+        Picture.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    rows = [
+        f"{path.relative_to(folder / name)},{path.parent.name},{path.name.split('_')[0]},dev,"
+        f"{'a' if n % 8 else 'b'}\n"
+        for n, path in enumerate(files)
+    ]
+    header = "file,label,patient_group,split,use\n"
+    (folder / name / "table.csv").write_text(header + "".join(rows))
+    manifest = folder / f"{name}.toml"
+    manifest.write_text(
+        f'images = "{name}/table.csv"\npatient_column = "patient_group"\nhas_splits = false\n{text}'
+    )
+    return manifest
+
+
+def test_read_job_of_several_sets(tmp_path: Path) -> None:
+    children = write_set(tmp_path, "children", seed=1, text='population = "children"\n')
+    adults = write_set(
+        tmp_path, "adults", seed=2, text='population = "adults"\nview = "PA"\nrows.use = ["a"]\n'
+    )
+    job = read_job([children, adults], config=TOY)
+    assert not set(job.training.patients) & set(job.validation.patients)
+    assert set(job.training.origins) == {"children", "adults"}
+    assert set(job.training.strata) == {"children ", "adults PA"}
+    counts = [
+        sum(sum(subject.population == name for subject in part.subjects) for part in parts)
+        for name in ("children", "adults")
+        for parts in [(job.training, job.validation)]
+    ]
+    assert counts == [32, 28], "a quarter of those of one class have another use"
+    assert {name: int(part.sum()) for name, part in job.groups.items()} == {
+        name: sum(subject.population == name for subject in job.validation.subjects)
+        for name in ("adults", "children")
+    }
+
+
+def test_read_job_leaves_out_an_origin_with_one_class(tmp_path: Path) -> None:
+    children = write_set(tmp_path, "children", seed=1)
+    ill = write_set(tmp_path, "ill", seed=2, text='rows.label = ["PNEUMONIA"]\n')
+    steps: list[TrainingProgress] = []
+    job = read_job([children, ill], config=TOY, progress=steps.append)
+    assert set(job.training.origins) == set(job.validation.origins) == {"children"}
+    (note,) = (step.text for step in steps if step.stage == "note")
+    assert note.startswith("ill: 16 images not learned from, since only pneumonia is known of")
+    normal = write_set(tmp_path, "well", seed=3, text='rows.label = ["NORMAL"]\n')
+    with pytest.raises(DatasetError, match="no origin has images of both classes"):
+        read_job([ill, normal], config=TOY)
 
 
 def test_read_job_tells_of_unused_images_of_the_split_val(tmp_path: Path) -> None:
@@ -110,7 +165,7 @@ def test_read_job_tells_of_unused_images_of_the_split_val(tmp_path: Path) -> Non
     rows[:2] = [row.replace("train", "val") for row in rows[:2]]
     (folder / "table.csv").write_text("file,label,split\n" + "".join(rows))
     steps: list[TrainingProgress] = []
-    job = read_job(folder / "table.csv", config=TOY, progress=steps.append)
+    job = read_job([folder / "table.csv"], config=TOY, progress=steps.append)
     assert len(job.training) + len(job.validation) == 30
     (note,) = (step.text for step in steps if step.stage == "note")
     assert note.startswith("2 images of the split val not used: validation patients are taken")
@@ -121,7 +176,7 @@ def test_read_job_needs_both_classes_after_bad_files_are_left_out(tmp_path: Path
         (tmp_path / label).mkdir()
         (tmp_path / label / "broken.jpeg").write_bytes(label.encode())
     with pytest.raises(DatasetError, match="too few patients: the training split lacks one"):
-        read_job(tmp_path, config=TOY)
+        read_job([tmp_path], config=TOY)
 
 
 @pytest.mark.tensorflow

@@ -25,7 +25,7 @@ from tests.support.data.snapshots import FINDINGS, Phantom, freeze_phantoms
 from tests.support.data.versions import make_version
 from worker.night.candidate import ForeignFolderError, train_candidate
 from worker.night.inputs import MissingInputError
-from worker.night.training_data import NotEnoughImagesError
+from worker.night.training_data import NotEnoughImagesError, read_training_data
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -136,6 +136,40 @@ def test_too_few_patients_are_reported_before_reading(
     with pytest.raises(NotEnoughImagesError) as caught:
         train(context, snapshot, production)
     assert str(caught.value) == "9 patients with pneumonia to train on, 10 are needed"
+
+
+def test_origin_with_one_class_is_left_out(context: AppContext) -> None:
+    """A network would learn to tell the collection."""
+    phantoms = [
+        Phantom(finding, seed=100 * n + place, split=split, origin=origin)
+        for place, (split, origin) in enumerate(
+            [(Split.TRAIN, "site"), (Split.VALIDATION, "site"), (Split.TRAIN, "only ill")]
+        )
+        for n in range(10)
+        for finding in (("pneumonia",) if origin == "only ill" else FINDINGS)
+    ]
+    snapshot = freeze_phantoms(context, phantoms, is_drawn=True)
+    data = read_training_data(context, snapshot.id, progress=lambda step: None)
+    assert data.one_class_origins == ["only ill"]
+    assert len(data.training) == len(data.sha256s) == len(data.is_site) == 20
+    assert set(data.training.strata) == {"site"}
+
+
+def test_what_is_left_out_is_named_where_too_little_is_left(context: AppContext) -> None:
+    phantoms = [
+        Phantom(finding, seed=n, split=split, origin=finding)
+        for split in (Split.TRAIN, Split.VALIDATION)
+        for n in range(10)
+        for finding in FINDINGS
+    ]
+    snapshot = freeze_phantoms(context, phantoms, is_drawn=False)
+    with pytest.raises(NotEnoughImagesError) as caught:
+        read_training_data(context, snapshot.id, progress=lambda step: None)
+    assert str(caught.value) == (
+        "0 patients with pneumonia to train on, 10 are needed; "
+        "normal is left out, since only normal is known of it; "
+        "pneumonia is left out, since only pneumonia is known of it"
+    )
 
 
 def test_missing_image_is_named_by_its_hash(context: AppContext, production: ModelVersion) -> None:
