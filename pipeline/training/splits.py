@@ -20,6 +20,7 @@ _SITE_KEY: Final = "overread-site-1"
 _PUBLIC_KEY: Final = "overread-1"
 _PUBLIC_SHARE: Final = 0.15
 _HALVES_KEY: Final = "overread-imported-1"
+_FOLDS_KEY: Final = "overread-folds-1"
 _PATIENT = re.compile(r"(person\d+)_|((?:NORMAL2-)?IM-\d+)-")
 
 
@@ -42,6 +43,11 @@ def patient_of(file_name: str) -> str:
 def split_of(patient: str, *, key: str, validation_share: float) -> Split:
     """Validation or train, by the patient's clear name."""
     return Split.VALIDATION if _fraction(key, patient) < validation_share else Split.TRAIN
+
+
+def patient_fold(patient: str, *, folds: int) -> int:
+    """The patient's place among so many folds of equal size, for cross-validation."""
+    return int(_fraction(_FOLDS_KEY, patient) * folds)
 
 
 def assign_split(patient_hash: str) -> Split:

@@ -44,12 +44,27 @@ def train_sets(
 def read_job(
     sets: Sequence[Path], *, config: TrainingConfig, progress: Progress = lambda step: None
 ) -> TrainingJob:
-    """Read each set's `train/{NORMAL,PNEUMONIA}`, or a set without splits, as training images.
+    """Return the training of what `read_sets` reads; validation patients are taken from it."""
+    everything, test = read_sets(sets, config=config, progress=progress)
+    training, validation = split_dataset(everything, config=config)
+    return TrainingJob(
+        config=config,
+        training=training,
+        validation=validation,
+        groups=population_groups(validation),
+        test_sets={"test": test} if len(test) else {},
+        progress=progress,
+    )
 
-    Validation patients are taken from these; a patient's name means the same in all sets. Images
-    of the split test, where there are some, are only measured. Copies count once, images with
-    contradictory labels and origins of which only one class is known not at all. Files that cannot
-    be read are left out; each is a step `refused` of the progress. Raises DatasetError.
+
+def read_sets(
+    sets: Sequence[Path], *, config: TrainingConfig, progress: Progress = lambda step: None
+) -> tuple[Dataset, Dataset]:
+    """Read each set's `train/{NORMAL,PNEUMONIA}`, or a set without splits, and its test images.
+
+    A patient's name means the same in all sets. Copies count once, images with contradictory labels
+    and origins of which only one class is known not at all. Files that cannot be read are left
+    out; each is a step `refused` of the progress. Raises DatasetError.
     """
     refusals = 0
 
@@ -71,16 +86,7 @@ def read_job(
 
         return read_images(images, size=config.size, progress=show, refused=refuse)
 
-    training, validation = split_dataset(read(train_images, before=0), config=config)
-    test = read(test_images, before=len(train_images))
-    return TrainingJob(
-        config=config,
-        training=training,
-        validation=validation,
-        groups=population_groups(validation),
-        test_sets={"test": test} if len(test) else {},
-        progress=progress,
-    )
+    return read(train_images, before=0), read(test_images, before=len(train_images))
 
 
 def train(job: TrainingJob, output: Path) -> Path:

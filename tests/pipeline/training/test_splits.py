@@ -10,6 +10,7 @@ from pipeline.training.splits import (
     assign_split,
     imported_split,
     known_patient_of,
+    patient_fold,
     patient_of,
     split_of,
 )
@@ -72,3 +73,10 @@ def test_imported_split_halves_validation_patients_and_never_changes() -> None:
     assert 0.06 < splits.count(Split.VALIDATION) / 8000 < 0.09
     aside = [split[0] for split in splits if split != "train"]
     assert "".join(aside[:12]) == "vttvvvvtttvv"
+
+
+def test_patient_folds_are_of_equal_size_and_never_change() -> None:
+    folds = [patient_fold(f"person{n}", folds=5) for n in range(5000)]
+    assert min(map(folds.count, range(5))) > 900
+    assert set(folds) == set(range(5))
+    assert "".join(map(str, folds[:12])) == "230423234211"
