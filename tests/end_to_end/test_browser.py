@@ -86,8 +86,8 @@ def test_study_page_fades_heatmap(visit: Page, job: str) -> None:
     visit.wait_for_url(re.compile(r"/studies/\d+"))
     heatmap = visit.locator("#heatmap")
     for picture in (visit.locator("#radiograph"), heatmap):
-        width = partial(picture.evaluate, "image => image.naturalWidth")
-        wait_until(lambda width=width: width() > 100, what="a picture")
+        is_large = partial(picture.evaluate, "image => image.naturalWidth > 100")
+        wait_until(is_large, what="a picture")
     expect(heatmap).to_have_css("opacity", "0.4")
     visit.locator("#opacity").fill("75")
     expect(heatmap).to_have_css("opacity", "0.75")
