@@ -83,7 +83,7 @@ def read_disguised(path: Path) -> Inputs | None:
         try:
             dataset.save_as(disguised)
             return read(disguised)
-        except (RefusedError, ValueError, AttributeError):
+        except (RefusedError, ValueError, TypeError, AttributeError):
             return None
 
 
