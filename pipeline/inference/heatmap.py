@@ -6,6 +6,10 @@ pneumonia for 503: 390 of children, 113 others. To measure again: `python -m
 benchmarks.accuracy.heatmaps --trust TRAIN/NORMAL TRAIN/PNEUMONIA EXTERNAL --version FOLDER`.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal, get_args
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +36,10 @@ NARROW = 0.75
 # half of the children's have MUCH.
 SOME = 0.2
 MUCH = 1 / 3
+LEAST_MEASURED = 10  # heatmaps; a share of fewer says nothing
+
+HeatmapKind = Literal["none", "negligible", "outside", "diffuse", "regional", "focal"]
+KINDS: Final = get_args(HeatmapKind)
 
 
 def measure_trust(
@@ -82,18 +90,48 @@ def cell_means(pixels: NDArray[np.float32], rows: int, columns: int) -> NDArray[
     return np.divide(sums, sizes, dtype=np.float32)
 
 
-def describe_trust(*, peak: float, concentration: float, inside_body: float) -> str:
-    """Return one or two sentences for a reader; the arguments are those of HeatmapTrust."""
+def kind_of(*, peak: float, concentration: float, inside_body: float) -> HeatmapKind:
+    """Return the kind by the limits above; the arguments are those of HeatmapTrust."""
     if peak <= 0:
-        return "No activation."
+        return "none"
     if peak < FAINT:
-        return "Negligible activation."
-    outside = f"{percent(1 - inside_body)} of the activation outside the body"
+        return "negligible"
     if 1 - inside_body >= MUCH:
-        return f"{outside}; not reliable."
-    covered = f"about {max(round(20 * (1 - concentration)), 1) * 5} % of the image"
+        return "outside"
     if concentration < WIDE:
-        where = f"Diffuse activation ({covered}); not localising."
+        return "diffuse"
+    return "regional" if concentration < NARROW else "focal"
+
+
+def describe_trust(
+    *,
+    peak: float,
+    concentration: float,
+    inside_body: float,
+    kinds: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+) -> str:
+    """Return some sentences for a reader; the first arguments are those of HeatmapTrust.
+
+    kinds: of the version's card (see `heatmaps.scores`): how often such heatmaps pointed at what
+    readers marked, if it was measured on enough images.
+    """
+    kind = kind_of(peak=peak, concentration=concentration, inside_body=inside_body)
+    if kind in ("none", "negligible"):
+        return "No activation." if kind == "none" else "Negligible activation."
+    outside = f"{percent(1 - inside_body)} of the activation outside the body"
+    covered = f"about {max(round(20 * (1 - concentration)), 1) * 5} % of the image"
+    if kind == "outside":
+        found = f"{outside}; not reliable."
+    elif kind == "diffuse":
+        found = f"Diffuse activation ({covered}); not localising."
     else:
-        where = f"{'Regional' if concentration < NARROW else 'Focal'} activation ({covered})."
-    return f"{where} {outside}." if 1 - inside_body >= SOME else where
+        found = f"{kind.capitalize()} activation ({covered})."
+    if SOME <= 1 - inside_body < MUCH:
+        found += f" {outside}."
+    measured = kinds.get(kind, {})
+    if measured.get("images", 0) >= LEAST_MEASURED:
+        found += (
+            f" In {measured['hits']} of {measured['images']} such heatmaps the peak lay where "
+            "readers had marked pneumonia."
+        )
+    return found

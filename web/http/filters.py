@@ -62,7 +62,7 @@ def reading_words(answer: Result | ListedStudy) -> str:
     return f"{threshold_words(answer)}; {calibration}{whose}"
 
 
-def heatmap_words(answer: Result) -> str:
+def heatmap_words(answer: Result, card: Mapping[str, Any]) -> str:
     """Reliability of the heatmap; early results have no measures of it."""
     peak, spread, inside = (
         answer.heatmap_peak,
@@ -71,7 +71,8 @@ def heatmap_words(answer: Result) -> str:
     )
     if peak is None or spread is None or inside is None:
         return "Heatmap reliability was not measured for this image."
-    return describe_trust(peak=peak, concentration=spread, inside_body=inside)
+    kinds = card.get("heatmap_scores", {}).get("kinds", {})
+    return describe_trust(peak=peak, concentration=spread, inside_body=inside, kinds=kinds)
 
 
 def range_words(range_rule: str) -> str:

@@ -3,6 +3,7 @@
 Heatmaps are scored as shown, enlarged as `drawing` does.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,7 +14,15 @@ from numpy.typing import NDArray
 from pipeline.drawing import smooth
 from pipeline.evaluation.bootstrap import bootstrap
 from pipeline.evaluation.heatmaps.boxes import BoxedImage
-from pipeline.inference.heatmap import STEP, body_shares, cell_means
+from pipeline.inference.heatmap import (
+    KINDS,
+    STEP,
+    body_shares,
+    cell_means,
+    kind_of,
+    measure_trust,
+)
+from pipeline.types import HeatmapTrust
 
 Maps = NDArray[np.float32]  # (n, h, w), not negative
 Scored = dict[str, NDArray[np.float64]]
@@ -73,7 +82,8 @@ def score_heatmaps(
     On top the heatmap's, then those of each of `references`, with `<metric>_gain`: how much more
     the heatmap has on the same images. `unusual_places`: the same for the images whose boxes lie
     where those of the other images rarely do, since a map that only knows where pneumonia usually
-    is scores well elsewhere.
+    is scores well elsewhere. `kinds`: of each kind of heatmap, how many there are and how many
+    peaks are hits of the pointing game, for the sentence about trust (see `describe_trust`).
     """
     body = inside_body(network_inputs)
     guesses = references(heatmaps, images)
@@ -82,12 +92,22 @@ def score_heatmaps(
     unusual = find_unusual(guesses["own_boxes"], guesses["mean_boxes"])
     return {
         **_summary(scored, images, patients),
+        "kinds": hits_by_kind(measure_trust(heatmaps, network_inputs), scored["heatmap"]),
         "unusual_places": _summary(
             {name: _of(one, unusual) for name, one in scored.items()},
             [image for image, is_unusual in zip(images, unusual, strict=True) if is_unusual],
             patients[unusual],
         ),
     }
+
+
+def hits_by_kind(trusts: Sequence[HeatmapTrust], scored: Scored) -> dict[str, dict[str, int]]:
+    """Return images and hits of each kind of heatmap that occurs."""
+    kinds = [kind_of(**vars(trust)) for trust in trusts]
+    images = Counter(kinds)
+    pairs = zip(kinds, scored["pointing_game"], strict=True)
+    hits = Counter(kind for kind, is_hit in pairs if is_hit)
+    return {kind: {"images": images[kind], "hits": hits[kind]} for kind in KINDS if images[kind]}
 
 
 def _of(scored: Scored, chosen: NDArray[np.bool_]) -> Scored:

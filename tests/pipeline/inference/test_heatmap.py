@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from pipeline.inference.heatmap import (
     FAINT,
+    LEAST_MEASURED,
     MUCH,
     NARROW,
     SOME,
@@ -122,3 +123,21 @@ def test_describe_trust(
 ) -> None:
     found = describe_trust(peak=peak, concentration=concentration, inside_body=inside_body)
     assert found == sentence
+
+
+@pytest.mark.parametrize(
+    ("inside_body", "measured", "sentence"),
+    [
+        (1, {"focal": (40, 21)}, f"{FOCAL} In 21 of 40 such heatmaps the peak lay where readers"),
+        (1, {"focal": (LEAST_MEASURED - 1, 3)}, FOCAL),
+        (1, {"diffuse": (40, 21)}, FOCAL),
+        (0.5, {"outside": (12, 0)}, "50 % of the activation outside the body; not reliable. In 0"),
+    ],
+)
+def test_describe_trust_states_how_often_such_heatmaps_pointed_at_pneumonia(
+    inside_body: float, measured: dict[str, tuple[int, int]], sentence: str
+) -> None:
+    kinds = {kind: {"images": n, "hits": hits} for kind, (n, hits) in measured.items()}
+    found = describe_trust(peak=1, concentration=1, inside_body=inside_body, kinds=kinds)
+    assert found.startswith(sentence)
+    assert (" In " in found) == (" In " in sentence)

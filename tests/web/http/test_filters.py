@@ -1,8 +1,11 @@
 """Template filters and figures of model cards of both formats."""
 
+from typing import Any
+from unittest.mock import Mock
+
 import pytest
 
-from web.http.filters import unfamiliarity_words
+from web.http.filters import heatmap_words, unfamiliarity_words
 from web.learning.cards import Figure, figure_rows
 
 
@@ -19,6 +22,16 @@ def test_unfamiliarity_words_use_the_versions_limits(
     unfamiliarity: float, card: dict[str, float], words: str
 ) -> None:
     assert unfamiliarity_words(unfamiliarity, card) == words
+
+
+@pytest.mark.parametrize(
+    ("scores", "tail"), [({}, ""), ({"kinds": {"focal": {"images": 20, "hits": 9}}}, "In 9 of 20 ")]
+)
+def test_heatmap_words_state_what_the_card_measured(scores: dict[str, Any], tail: str) -> None:
+    answer = Mock(heatmap_peak=1.0, heatmap_concentration=1.0, heatmap_inside_body=1.0)
+    words = heatmap_words(answer, {"heatmap_scores": scores} if scores else {})
+    assert words.startswith(f"Focal activation (about 5 % of the image). {tail}".rstrip())
+    assert bool(tail) == ("In 9 of 20 " in words)
 
 
 def test_figures_without_points_belong_to_the_named_operating_point() -> None:

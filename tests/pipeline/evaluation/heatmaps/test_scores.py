@@ -12,11 +12,13 @@ from pipeline.evaluation.heatmaps.scores import (
     TOLERANCE,
     BoxedHeatmaps,
     find_unusual,
+    hits_by_kind,
     inside_body,
     references,
     score,
     score_heatmaps,
 )
+from pipeline.types import HeatmapTrust
 
 EVERYWHERE = np.ones((1, 56, 56), np.bool_)
 
@@ -128,6 +130,17 @@ def test_images_with_boxes_where_others_have_none_are_reported_apart() -> None:
     assert apart["pointing_game"]["value"] == 0
     assert apart["own_boxes"]["pointing_game"]["value"] == 1
     assert apart["own_boxes"]["pointing_game_gain"]["value"] == -1
+
+
+def test_hits_are_counted_by_kind_of_heatmap() -> None:
+    scored = {"pointing_game": np.array([1.0, 0.0, 1.0, 0.0])}
+    trusts = [HeatmapTrust(1, 1, 1), HeatmapTrust(1, 1, 1), HeatmapTrust(1, 0.1, 1)]
+    found = hits_by_kind([*trusts, HeatmapTrust(0, 0, 0)], scored)
+    assert found == {
+        "none": {"images": 1, "hits": 0},
+        "diffuse": {"images": 1, "hits": 1},
+        "focal": {"images": 2, "hits": 1},
+    }
 
 
 def test_find_unusual_takes_the_lowest_prior_inside_the_boxes() -> None:
