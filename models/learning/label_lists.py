@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from models.counts import count_by_value, kept_counts
 from models.intake.study_links import StudyLink, find_study_links
@@ -120,7 +120,15 @@ def _count_since(session: Session, moment: datetime) -> int:
 
 
 def _readers(session: Session) -> list[ReaderCounts]:
-    count = func.count().label("count")
-    rows = select(Label.reader, count, func.max(Label.read_at)).group_by(Label.reader)
-    busiest = rows.where(_READERS_OWN).order_by(count.desc(), Label.reader)
-    return [ReaderCounts(*row) for row in session.execute(busiest)]
+    # By source as well, as an index has them: else SQLite would sort all labels.
+    other = aliased(Label)
+    same = other.source == Label.source, other.reader == Label.reader
+    last = select(func.max(other.read_at)).where(*same).scalar_subquery()
+    rows = select(Label.reader, func.count(), last).group_by(Label.source, Label.reader)
+    counts: Counter[str] = Counter()
+    last_read_at: dict[str, datetime] = {}
+    for reader, n, moment in session.execute(rows.where(_READERS_OWN)):
+        counts[reader] += n
+        last_read_at[reader] = max(moment, last_read_at.get(reader, moment))
+    busiest = sorted(counts, key=lambda reader: (-counts[reader], reader))
+    return [ReaderCounts(reader, counts[reader], last_read_at[reader]) for reader in busiest]

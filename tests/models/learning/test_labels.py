@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.base import now
 from models.intake.study_links import StudyLink
-from models.learning.label_lists import OriginCounts, label_counts, list_labels
+from models.learning.label_lists import OriginCounts, ReaderCounts, label_counts, list_labels
 from models.learning.labels import (
     NewLabel,
     add_labels,
@@ -224,6 +224,25 @@ def test_list_labels_and_label_counts(session: Session) -> None:
     assert conflict.link == StudyLink(image.id, image.study_id or 0, "ward 3")
     assert pages[0].items[1].link is None
     assert list_labels(session, page=9).items == []
+
+
+@both_databases
+def test_readers_are_counted_over_portal_and_csv(session: Session) -> None:
+    by_csv = {"source": Source.CSV, "sha256": a_hash("by CSV")}
+    labels = [
+        a_label(session, NORMAL, reader="zoe", minute=1),
+        a_label(session, NORMAL, reader="adam", minute=9),
+        a_label(session, NORMAL, reader="rita", minute=5),
+        a_label(session, NORMAL, reader="rita", minute=3, **by_csv),
+        a_label(session, NORMAL, reader="zoe", minute=7, **by_csv),
+    ]
+    add_labels(session, labels)
+    counts = label_counts(session, today=START, this_week=START).readers
+    assert counts == [
+        ReaderCounts("rita", 2, START + timedelta(minutes=5)),
+        ReaderCounts("zoe", 2, START + timedelta(minutes=7)),
+        ReaderCounts("adam", 1, START + timedelta(minutes=9)),
+    ]
 
 
 @both_databases
