@@ -3,6 +3,7 @@
 GDCM decodes them as libjpeg and CharLS do. It reads streams as DICOM holds them only.
 """
 
+import ctypes
 from typing import Any
 
 import gdcm
@@ -17,7 +18,6 @@ _LOSSLESS = "1.2.840.10008.1.2.4.57"
 _JPEG_LS = "1.2.840.10008.1.2.4.81"  # near-lossless, which includes lossless
 _JPEG_2000 = "1.2.840.10008.1.2.4.91"
 _COPIES = 5  # of the pixels, that GDCM makes
-_PIECE = 2**20  # characters
 
 
 def read_precise(jpeg: Jpeg) -> tuple[NDArray[Any], int] | None:
@@ -65,17 +65,20 @@ def decode_by_gdcm(
         raise unsupported(f"expected JPEG data of 1 or 3 components, received {components}")
     if not 2 <= precision <= 16:  # others crash it
         raise unsupported(f"expected JPEG data of 2 to 16 bits, received {precision}")
+    samples = np.empty(
+        shape if components == 3 else shape[:2], np.uint8 if precision <= 8 else np.uint16
+    )
     try:
-        _reserve_memory(len(content), rows * columns * components * (1 if precision <= 8 else 2))
-        text = _image(content, syntax, shape, precision).GetBuffer()
-        samples = _bytes_of(text).view(np.uint8 if precision <= 8 else np.uint16)
-        return samples.reshape(shape if components == 3 else shape[:2])
+        _reserve_memory(len(content), samples.nbytes)
+        if _decode_into(samples, _image(content, syntax, shape, precision)):
+            return samples
     except MemoryError:
         raise
-    except Exception:
-        raise unsupported(
-            f"the JPEG data of {precision} bits are damaged or of a kind that is not supported"
-        ) from None
+    except Exception:  # noqa: S110 (any error of a decoder is the file's fault)
+        pass
+    raise unsupported(
+        f"the JPEG data of {precision} bits are damaged or of a kind that is not supported"
+    )
 
 
 def _reserve_memory(coded: int, decoded: int) -> None:
@@ -83,15 +86,24 @@ def _reserve_memory(coded: int, decoded: int) -> None:
     np.empty(coded + _COPIES * decoded, np.uint8)
 
 
-def _bytes_of(text: str) -> NDArray[np.uint8]:
-    """Return what GDCM decoded; its bindings have no other way than text.
+def _decode_into(samples: NDArray[Any], image: Any) -> bool:
+    """Return False for an image that GDCM does not decode to as many bytes.
 
-    In pieces, since to encode it at once Python allocates three bytes for each character.
+    Its memory is read by the address: as text, the other way that its bindings have, the samples
+    would take as long again.
     """
-    content = bytearray()
-    for at in range(0, len(text), _PIECE):
-        content += text[at : at + _PIECE].encode("utf-8", "surrogateescape")
-    return np.frombuffer(content, np.uint8)
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetInput(image)
+    image.this.disown()  # `change` deletes it; deleted by both, it ends the process
+    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.ExplicitVRLittleEndian))
+    if not change.Change():
+        return False
+    decoded = change.GetOutput().GetDataElement().GetByteValue()
+    padded = samples.nbytes + samples.nbytes % 2
+    if str(decoded.GetLength()) not in (str(samples.nbytes), str(padded)):
+        return False
+    ctypes.memmove(samples.ctypes.data, int(decoded.GetVoidPointer()), samples.nbytes)
+    return True
 
 
 def _image(content: bytes, syntax: str, shape: tuple[int, int, int], precision: int) -> Any:
