@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.familiarity.distance import WARNING_LIMIT, Familiarity, appearance
-from pipeline.familiarity.guard import LEAST_VALIDATION, Guard
+from pipeline.familiarity.guard import LEAST_LEARNING, LEAST_VALIDATION, Guard
 from pipeline.familiarity.orientation import fit_orientation
 
 Floats = NDArray[np.float32]
@@ -41,9 +41,14 @@ class GuardImages:
     populations: NDArray[np.str_]
 
     def weights(self) -> NDArray[np.float64]:
-        """Return (n,) with a sum of 1 in which every population has the same share."""
+        """Return (n,) with a sum of 1 in which every population has the same share.
+
+        One with fewer than LEAST_LEARNING images counts with the largest.
+        """
         names, which, counts = np.unique(self.populations, return_inverse=True, return_counts=True)
-        weights: NDArray[np.float64] = 1 / (len(names) * counts[which])
+        which = np.where(counts[which] < LEAST_LEARNING, counts.argmax(), which)
+        counts = np.bincount(which, minlength=len(names))
+        weights: NDArray[np.float64] = 1 / ((counts > 0).sum() * counts[which])
         return weights
 
     def parts(self) -> list[Rows]:

@@ -166,7 +166,8 @@ class _Evaluation:
 
 
 def _guard_images(dataset: Dataset, features: NDArray[np.float32]) -> GuardImages:
-    return GuardImages(dataset.images, features, populations=np.full(len(dataset), ""))
+    names = [subject.population or "" for subject in dataset.subjects] or [""] * len(dataset)
+    return GuardImages(dataset.images, features, populations=np.array(names, np.str_))
 
 
 def _batches(images: NDArray[np.uint8]) -> Sequence[tuple[int, NDArray[np.uint8]]]:

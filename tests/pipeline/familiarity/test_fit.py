@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.familiarity.distance import LIMIT, WARNING_LIMIT, appearance
 from pipeline.familiarity.fit import BEYOND_SHARE, WARNED_SHARE, GuardImages, fit_guard
-from pipeline.familiarity.guard import LEAST_VALIDATION, Guard
+from pipeline.familiarity.guard import LEAST_LEARNING, LEAST_VALIDATION, Guard
 from tests.support.imaging.networks import phantom_inputs
 
 CHILDREN, ADULTS = "children", "adults"
@@ -46,7 +46,7 @@ def fitted(*, training_adults: int, validation_adults: int) -> Guard:
 
 
 def test_limits_hold_in_a_population_of_few_images(unseen: GuardImages) -> None:
-    guard = fitted(training_adults=200, validation_adults=100)
+    guard = fitted(training_adults=LEAST_LEARNING, validation_adults=100)
     warned, beyond = (shares_above(guard, unseen, limit) for limit in (WARNING_LIMIT, LIMIT))
     assert max(warned.values()) <= WARNED_SHARE + 0.04
     assert max(beyond.values()) <= BEYOND_SHARE
@@ -64,8 +64,11 @@ def test_too_few_validation_images_do_not_set_the_limit() -> None:
     assert few.features.limit < many.features.limit
 
 
-def test_populations_weigh_the_same() -> None:
-    images = images_of(np.random.default_rng(0), children=30, adults=10)
-    weights = images.weights()
+@pytest.mark.parametrize(
+    ("adults", "share"), [(LEAST_LEARNING, 1 / 2), (LEAST_LEARNING - 1, 299 / 899)]
+)
+def test_populations_weigh_the_same_unless_they_are_small(adults: int, share: float) -> None:
+    names = np.repeat([CHILDREN, ADULTS], [600, adults])
+    weights = GuardImages(np.empty(0, np.uint8), np.empty(0, np.float32), names).weights()
     assert weights.sum() == pytest.approx(1)
-    assert weights[:30].sum() == pytest.approx(weights[30:].sum())
+    assert weights[600:].sum() == pytest.approx(share)
