@@ -21,7 +21,7 @@ RETRIED_BY_ALL = (State.PREDICTED, State.REJECTED)
 class Ended:
     id: int
     sha256: str
-    was_read: bool
+    stored_sha256: str | None
     state: State
 
 
@@ -40,7 +40,7 @@ def ended_images(
     which="all": also refused images, and those without a prediction of this version at this point.
     """
     rows = (
-        select(Image.id, Image.sha256, Image.stored_sha256.is_not(None), Image.state)
+        select(Image.id, Image.sha256, Image.stored_sha256, Image.state)
         .where(Image.job_id == job_id, Image.id > after)
         .where(_may_be_retried(which, version_id, operating_point))
         .order_by(Image.id)

@@ -63,8 +63,10 @@ def _next_batch(context: AppContext, job_id: str, which: WhichImages, after: int
 
 def _step(context: AppContext, image: Ended) -> State | None:
     """The state to restart from; None if none of its files are left."""
-    if image.was_read and context.store.has_network_input(image.sha256, PREPROCESSING):
+    stored, store = image.stored_sha256, context.store
+    if stored and store.has_network_input(image.sha256, PREPROCESSING):
         return State.READY
-    if image.sha256 and context.store.exists(image.sha256, area="incoming"):
+    if image.sha256 and store.exists(image.sha256, area="incoming"):
         return State.RECEIVED
-    return None
+    # A lost network input is made again from the de-identified file.
+    return State.RECEIVED if stored and store.exists(stored) else None

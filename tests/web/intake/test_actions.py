@@ -2,6 +2,7 @@
 
 from models.base import now
 from models.tables.intake import Image, State
+from pipeline.types import PREPROCESSING
 from tests.support.data.uploads import a_png
 from tests.support.web.portal import Portal, send
 from tests.support.web.sender import Sender
@@ -82,17 +83,22 @@ def test_cancelled_job_can_be_retried(sender: Sender) -> None:
 
 def test_retry_of_failed_images_depends_on_their_files(sender: Sender) -> None:
     portal = sender.portal
-    send(sender.client, sender.job, *((f"{n}.png", a_png(seed=n)) for n in range(5)))
+    send(sender.client, sender.job, *((f"{n}.png", a_png(seed=n)) for n in range(6)))
     images = portal.images()
-    portal._read(images[0])
-    portal._read(images[1])
-    set_states(portal, State.FAILED, State.FAILED, State.FAILED, State.FAILED, State.REJECTED)
-    for path in (portal.context.store.root / "inputs").rglob(images[1].sha256):
-        path.unlink()  # read, but its network input is gone
-    portal.context.store.delete(images[3].sha256)
+    for image in (images[0], images[1], images[5]):
+        portal._read(image)
+    failed = [State.FAILED] * 4
+    set_states(portal, *failed, State.REJECTED, State.CANCELLED)
+    store = portal.context.store
+    for image in (images[1], images[5]):
+        store.discard_network_input(image.sha256, PREPROCESSING)
+        store.delete(image.sha256)
+    store.delete(portal.images()[1].stored_sha256 or "", area="stored")
+    store.delete(images[3].sha256)
     answer = sender.post("retry", which="failed").json
-    assert (answer["retried"], answer["left"]) == (2, 2)
-    assert states(portal) == ["ready", "failed", "received", "failed", "rejected"]
+    assert (answer["retried"], answer["left"]) == (3, 2)
+    now_in = ["ready", "failed", "received", "failed", "rejected", "received"]
+    assert states(portal) == now_in, "the last one has its de-identified file"
     first = portal.images()[0]
     assert (first.reason, first.finished_at, first.attempts) == (None, None, 0)
 
