@@ -20,6 +20,8 @@ from pipeline.inference.predictor import probability_of
 from pipeline.types import Calibration, OperatingPoint, Population
 
 LEAST_PATIENTS: Final = 20  # of each class: a population with fewer gets no calibration of its own
+# Of images that state no age: most hospitals' are adults'.
+DEFAULT_POPULATION: Final[Population] = "adults"
 # What one calibration for all may cost a population against one of its own.
 LOG_LOSS_MARGIN: Final = 0.02
 SPECIFICITY_MARGIN: Final = 0.05

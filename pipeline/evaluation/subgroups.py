@@ -16,6 +16,10 @@ Groups = Mapping[str, Mapping[str, NDArray[np.bool_]]]
 # Of each class: with fewer patients an interval of sensitivity or specificity is as wide as 0.3.
 LEAST_PATIENTS: Final = 30
 SUBGROUP_METRICS: Final = ("auroc", "sensitivity", "specificity")  # that tables show
+_KEPT: Final = (
+    *("axis", "group", "n", "patients", "pneumonia_patients", "normal_patients", "is_small"),
+    "unfamiliar",
+)
 NOT_STATED: Final = "not stated"
 AGE_BANDS: Final = (  # in years, from the first on
     (65.0, "65 and older"),
@@ -53,6 +57,11 @@ def evaluate_subgroups(
         for name, mask in masks.items()
         for part in [scores.where(mask)]
     ]
+
+
+def summary(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a card keeps of a row of `evaluate_subgroups`."""
+    return {name: row[name] for name in (*_KEPT, *SUBGROUP_METRICS)}
 
 
 def no_finding(found: Mapping[str, Any]) -> Mapping[str, Any]:

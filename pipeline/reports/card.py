@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.calibration import THRESHOLD_RULE
+from pipeline.evaluation.population_calibration import DEFAULT_POPULATION, Calibrations
 from pipeline.familiarity.distance import LIMIT, WARNING_LIMIT
 from pipeline.familiarity.fit import UNFAMILIARITY_RULE
 from pipeline.inference.version_folder import CARD_FILE, FORMAT
 from pipeline.reports.model_card import render_model_card
-from pipeline.types import PREPROCESSING, OperatingPoint
+from pipeline.types import PREPROCESSING, Calibration
 
 CALIBRATION = "temperature scaling on validation patients, for a prevalence of one half"
 LIBRARIES = ("tensorflow", "keras", "openvino", "numpy", "pillow")
@@ -28,18 +29,26 @@ def make_card(
     config: Mapping[str, Any],
     *,
     data: Mapping[str, Any],
-    temperature: float,
-    thresholds: Mapping[OperatingPoint, float],
+    calibrations: Calibrations,
     heatmap_size: tuple[int, ...],
     groups: tuple[str, ...],
     curves: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the whole of card.json but its metrics, an `evaluate` by the name of the images.
+    """Return the whole of card.json but what is measured, by the name of the images: `metrics` as
+    of `evaluate`, `subgroups` as of `summary`, `decision_curves` as of `decision_curve`.
 
     config: the training's, as JSON. data: `describe_images` by split. heatmap_size: (h, w).
     groups: parts of the validation images in each of which temperature and thresholds hold.
     curves: the learning curves.
     """
+    apart = {name: _as_json(one, config, groups=groups) for name, one in calibrations.apart.items()}
+    populations = {"populations": apart, "default_population": DEFAULT_POPULATION} if apart else {}
+    whole = (
+        apart[DEFAULT_POPULATION]
+        if apart
+        else _as_json(calibrations.together, config, groups=groups)
+    )
+    calibration = _with_groups(CALIBRATION, "; equal weights of ", groups)
     libraries = (*LIBRARIES, "nncf") if config["precision"] == "int8" else LIBRARIES
     return {
         "format": FORMAT,
@@ -50,24 +59,16 @@ def make_card(
         "precision": config["precision"],
         "network_input": [config["size"], config["size"]],
         "heatmap": list(heatmap_size),
-        "temperature": temperature,
-        "calibration": _with_groups(CALIBRATION, "; equal weights of ", groups),
-        "operating_points": {
-            name: {
-                "threshold": threshold,
-                "rule": _with_groups(
-                    THRESHOLD_RULE.format(floor=config[f"{name}_floor"]),
-                    ", and in each of these alone: ",
-                    groups,
-                ),
-            }
-            for name, threshold in thresholds.items()
-        },
+        **whole,
+        "calibration": "; ".join(filter(None, (calibration, calibrations.reason))),
+        **populations,
         "unfamiliarity_limit": LIMIT,
         "warning_limit": WARNING_LIMIT,
         "warning": config["unfamiliar_warning"],
         "unfamiliarity_rule": UNFAMILIARITY_RULE,
         "metrics": {},
+        "subgroups": {},
+        "decision_curves": {},
         "data": dict(data),
         "population": config["population"],
         "known_limits": list(config["known_limits"]),
@@ -77,6 +78,23 @@ def make_card(
         "libraries": {name: _version(name) for name in libraries},
         "git_commit": _git_commit(),
     }
+
+
+def _as_json(
+    one: Calibration, config: Mapping[str, Any], *, groups: tuple[str, ...]
+) -> dict[str, Any]:
+    points = {
+        name: {
+            "threshold": threshold,
+            "rule": _with_groups(
+                THRESHOLD_RULE.format(floor=config[f"{name}_floor"]),
+                ", and in each of these alone: ",
+                groups,
+            ),
+        }
+        for name, threshold in one.thresholds.items()
+    }
+    return {"temperature": one.temperature, "offset": one.offset, "operating_points": points}
 
 
 def _with_groups(sentence: str, more: str, groups: tuple[str, ...]) -> str:

@@ -10,19 +10,21 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.calibration import (
     even_weights,
-    fit_temperature,
     large_groups,
-    threshold_for_each,
 )
+from pipeline.evaluation.decision_curve import decision_curve
 from pipeline.evaluation.evaluate import ScoreCollector, Scores, evaluate
+from pipeline.evaluation.population_calibration import Calibrations, Labelled, calibrate
+from pipeline.evaluation.subgroups import evaluate_subgroups, groups_of, summary
 from pipeline.familiarity.fit import GuardImages, fit_guard
 from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard
 from pipeline.inference.engine import Engine, load_engine
-from pipeline.inference.predictor import Predictor, probability_of
+from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import Card, write_folder
 from pipeline.inference.without_vnni import check_without_vnni
 from pipeline.reports.card import describe_images, make_card, write_card
 from pipeline.reports.charts import learning_curves_svg
+from pipeline.subject import UNSTATED, Subject
 from pipeline.training.augmentation import augment
 from pipeline.training.checkpoint import LearningCurves
 from pipeline.training.dataset import Dataset
@@ -30,7 +32,7 @@ from pipeline.training.export import choose_calibration, export_network
 from pipeline.training.framework import keras
 from pipeline.training.job import TrainingJob, TrainingProgress
 from pipeline.training.network import fold_batch_normalisation, round_to_float16
-from pipeline.types import Inference, OperatingPoint
+from pipeline.types import Inference
 
 AUGMENTED_VIEWS = 2  # of each validation image, to calibrate with
 BATCH = 64
@@ -76,7 +78,7 @@ class _Evaluation:
         """Return the version's card. Raises UnequalPredictionsError."""
         engine = load_engine(folder, precision=self._job.config.precision)
         plain = self._infer(engine, self._validation.images, "calibrating")
-        temperature, thresholds = self._calibrate(engine, plain=plain.logits)
+        calibrations = self._calibrate(engine, plain=plain.logits)
         guard = self._job.guard or self._fit_guard(engine, validation_features=plain.features)
         guard.save(folder / FAMILIARITY_FILE)
         raw = make_card(
@@ -85,8 +87,7 @@ class _Evaluation:
                 name: describe_images(part.images, part.labels, part.patients)
                 for name, part in (("train", self._job.training), ("validation", self._validation))
             },
-            temperature=temperature,
-            thresholds=thresholds,
+            calibrations=calibrations,
             heatmap_size=plain.heatmaps.shape[1:],
             groups=tuple(self._groups),
             curves=asdict(curves),
@@ -94,35 +95,47 @@ class _Evaluation:
         predictor = Predictor(card=Card.from_json(raw), engine=engine, guard=guard)
         measured = {"validation": self._validation, **self._job.test_sets}
         for name, part in measured.items():
-            raw["metrics"][name] = evaluate(self._scores(predictor, part), card=predictor.card)
+            self._measure(predictor, name, part, raw)
         if predictor.card.precision == "int8":
             found = check_without_vnni(predictor, folder, self._validation.images)
             raw["without_vnni"] = asdict(found)
         return raw
 
+    def _measure(self, predictor: Predictor, name: str, part: Dataset, raw: dict[str, Any]) -> None:
+        scores, card = self._scores(predictor, part), predictor.card
+        raw["metrics"][name] = evaluate(scores, card=card)
+        raw["decision_curves"][name] = decision_curve(scores)
+        if groups := groups_of(_subjects(part)):
+            rows = evaluate_subgroups(scores, groups, card=card)
+            raw["subgroups"][name] = [summary(row) for row in rows]
+
     def report_end(self) -> None:
         self._report(self._total - self._done)
 
-    def _calibrate(
-        self, engine: Engine, *, plain: NDArray[np.float32]
-    ) -> tuple[float, dict[OperatingPoint, float]]:
-        """Temperature and thresholds on every validation image, plain and augmented.
+    def _calibrate(self, engine: Engine, *, plain: NDArray[np.float32]) -> Calibrations:
+        """Of every validation image, plain and augmented.
 
         Images elsewhere will differ from these, and a network is less certain of them.
         """
         views = [self._view_logits(engine, seed=seed) for seed in range(AUGMENTED_VIEWS)]
-        logits = np.concatenate([plain, *views])
-        labels = np.tile(self._validation.labels, 1 + AUGMENTED_VIEWS)
-        groups = [np.tile(group, 1 + AUGMENTED_VIEWS) for group in self._groups.values()]
-        temperature = fit_temperature(labels, logits, weights=even_weights(labels, groups))
-        probabilities = probability_of(logits, temperature=temperature)
-        is_plain = np.arange(len(labels)) < len(self._validation)
-        everything = np.ones(len(labels), np.bool_)
-        parts = [part & rows for part in (everything, *groups) for rows in (is_plain, True)]
-        return temperature, {
-            name: threshold_for_each(labels, probabilities, parts=parts, sensitivity_floor=floor)
-            for name, floor in self._job.config.sensitivity_floors().items()
-        }
+        times = 1 + AUGMENTED_VIEWS
+        validation = self._validation
+        images = Labelled(
+            np.tile(validation.labels, times),
+            np.concatenate([plain, *views]),
+            np.tile(validation.patients, times),
+            np.tile(_populations(validation), times),
+        )
+        groups = [np.tile(group, times) for group in self._groups.values()]
+        everything = np.ones(len(images.labels), np.bool_)
+        is_plain = np.arange(len(everything)) < len(validation)
+        parts = [part & rows for part in (everything, *groups) for rows in (is_plain, everything)]
+        return calibrate(
+            images,
+            floors=self._job.config.sensitivity_floors(),
+            parts=parts,
+            weights=even_weights(images.labels, groups),
+        )
 
     def _view_logits(self, engine: Engine, *, seed: int) -> NDArray[np.float32]:
         """float32 (n,), of every validation image once, augmented; the same for the same seed."""
@@ -144,7 +157,8 @@ class _Evaluation:
         """As served, with inverted images corrected: `overread evaluate` gives the same."""
         collector = ScoreCollector()
         for start, batch in _batches(part.images):
-            for n, prediction in enumerate(predictor.predict(batch), start):
+            stated = [one.population for one in _subjects(part)[start : start + BATCH]]
+            for n, prediction in enumerate(predictor.predict(batch, populations=stated), start):
                 collector.add(prediction, label=part.labels[n], patient=part.patients[n])
             self._report(len(batch), "measuring")
         return collector.scores()
@@ -165,9 +179,17 @@ class _Evaluation:
         )
 
 
+def _subjects(dataset: Dataset) -> Sequence[Subject]:
+    """As far as the data set states them."""
+    return [UNSTATED] * len(dataset)
+
+
+def _populations(dataset: Dataset) -> NDArray[np.str_]:
+    return np.array([one.population or "" for one in _subjects(dataset)], np.str_)
+
+
 def _guard_images(dataset: Dataset, features: NDArray[np.float32]) -> GuardImages:
-    names = [subject.population or "" for subject in dataset.subjects] or [""] * len(dataset)
-    return GuardImages(dataset.images, features, populations=np.array(names, np.str_))
+    return GuardImages(dataset.images, features, populations=_populations(dataset))
 
 
 def _batches(images: NDArray[np.uint8]) -> Sequence[tuple[int, NDArray[np.uint8]]]:

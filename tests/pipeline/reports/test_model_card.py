@@ -1,15 +1,23 @@
 """What the shipped card, which test_version_folder renders whole, does not have."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline.evaluation.heatmaps.boxes import BoxedImage
 from pipeline.evaluation.heatmaps.scores import score_heatmaps
-from pipeline.inference.version_folder import BASELINE, load_card
-from pipeline.reports.card import describe_images
-from pipeline.reports.model_card import render_model_card
+from pipeline.evaluation.population_calibration import Calibrations
+from pipeline.evaluation.prevalence import predictive_values
+from pipeline.inference.version_folder import BASELINE, Card, load_card
+from pipeline.reports.card import describe_images, make_card
+from pipeline.reports.model_card import DECISION_THRESHOLDS, render_model_card
+from pipeline.text import percent
+from pipeline.training.config import TrainingConfig
 from pipeline.training.mixing import mix
+from pipeline.types import Calibration, OperatingPoint, Population
+from tests.support.data.versions import APART
 
 CARD = load_card(BASELINE).raw
 MIXTURE = mix([str(n) for n in range(20)], np.arange(20) < 5, base_share=0.5, min_base=10)
@@ -75,3 +83,67 @@ def test_images_are_described_by_counts_and_a_hash_of_any_order() -> None:
     assert (found["images"], found["patients"], found["pneumonia_images"]) == (3, 2, 2)
     assert describe_images(images[::-1], labels[::-1], patients[::-1]) == found
     assert describe_images(images, 1 - labels, patients)["sha256"] != found["sha256"]
+
+
+ROW = CARD["metrics"]["validation"]
+SMALL = {
+    **{"axis": "view", "group": "AP", "n": 12, "patients": 10, "pneumonia_patients": 4},
+    **{"normal_patients": 6, "is_small": True, "unfamiliar": {"share": 0.25}},
+    **{"auroc": ROW["auroc"], "sensitivity": {"value": None}, "specificity": ROW["specificity"]},
+}
+POINTS = [
+    {"threshold": one, "net_benefit": {"value": 0.25}, "all": 0.125}
+    for one in (0.02, *DECISION_THRESHOLDS)
+]
+NEW = {
+    **CARD,
+    **APART,
+    "subgroups": {"validation": [SMALL]},
+    "decision_curves": {"validation": {"prevalence": 0.5, "points": POINTS}, "one class": None},
+}
+
+
+def test_new_card_has_subgroups_decision_curve_and_predictive_values() -> None:
+    text = render_model_card(NEW)
+    assert re.search(
+        r"\| view \| AP \| 12 \| 10 \| 4 \| 0\.998 .* 25 % \| too few patients \|", text
+    )
+    assert "| validation | 0.250 (0.125) | 0.250 (0.125) |" in text
+    assert "one class" not in text
+    ppv, npv = predictive_values(
+        sensitivity=ROW["sensitivity"]["value"],
+        specificity=ROW["specificity"]["value"],
+        prevalence=0.05,
+    )
+    assert ppv is not None
+    assert npv is not None
+    assert f"| validation | {percent(ppv)}, {percent(npv)} |" in text
+    assert "CLAIM (2024 update)" in text
+
+
+def test_new_card_says_as_whom_each_image_is_read() -> None:
+    text = " ".join(render_model_card(NEW).split())
+    assert "where none is stated, as a child's, with a warning" in text
+    assert "| adults | 2.000 | -8.00 | 0.70 | 0.40 |" in text
+    together = {name: value for name, value in NEW.items() if name not in APART} | {"format": 3}
+    assert "where none is stated" not in render_model_card(together)
+
+
+def test_card_states_one_calibration_or_those_of_populations() -> None:
+    points: dict[OperatingPoint, float] = {"balanced": 0.5, "sensitive": 0.2}
+    child, adult = Calibration(1.1, points), Calibration(2.0, points, -8.0)
+
+    def made(calibrations: Calibrations) -> dict[str, Any]:
+        return make_card(
+            TrainingConfig().as_json(), data={}, calibrations=calibrations, heatmap_size=(7, 7),
+            groups=(), curves={},
+        )  # fmt: skip
+
+    one = Card.from_json(made(Calibrations(child, reason="one calibration does")))
+    assert (one.calibration, one.populations, one.default_population) == (child, {}, None)
+    assert one.raw["calibration"].endswith("for a prevalence of one half; one calibration does")
+    apart: dict[Population, Calibration] = {"children": child, "adults": adult}
+    two = Card.from_json(made(Calibrations(child, apart)))  # type: ignore[arg-type]
+    assert two.populations == apart
+    assert (two.calibration, two.default_population) == (adult, "adults")
+    assert render_model_card({**one.raw, "learning_curves_file": "a.svg"})

@@ -20,6 +20,7 @@ APART: Mapping[str, Any] = {
     "populations": {
         "children": {
             "temperature": 1.1,
+            "offset": 0.0,
             "operating_points": {"balanced": {"threshold": 0.54}, "sensitive": {"threshold": 0.24}},
         },
         "adults": {
