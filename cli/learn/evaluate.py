@@ -96,7 +96,7 @@ from worker.decoders import open_decoders
     "--prevalence",
     metavar="SHARE",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Of pneumonia, for the decision curve.  [default: the images']",
+    help="Of pneumonia, for the decision curve.  [default: OVERREAD_PREVALENCE, else the images']",
 )
 def evaluate(
     path: Path,
@@ -156,7 +156,7 @@ def evaluate(
             "subgroups": evaluate_subgroups(
                 scores, groups_of(reading.subjects), card=predictor.card
             ),
-            "decision_curve": decision_curve(scores, prevalence=prevalence),
+            "decision_curve": decision_curve(scores, prevalence=prevalence or settings.prevalence),
         }
         if other:
             ours = Answers(scores, predictor.card)

@@ -57,6 +57,8 @@ def predict(
 ) -> None:
     """Predict files, folders or zips on this machine, without a service.
 
+    OVERREAD_PREVALENCE, a share such as 0.1, adds the probability at that prevalence of pneumonia.
+
     Exit code 0: every file was predicted, and every overlay written; 1: some were not.
     """
     from cli.predict.overlays import OverlayFolder
@@ -91,7 +93,7 @@ def predict(
         point = operating_point or settings.operating_point
         predictor = Predictor.open(engine=engine, operating_point=point, cache=settings.cache_dir)
         draw = partial(folder.draw, pool=pool) if folder else None
-        reader = Reader(pool, predictor, on_prediction=draw)
+        reader = Reader(pool, predictor, on_prediction=draw, prevalence=settings.prevalence)
         items = open_items(walk, scratch=Path(scratch), limits=limits)
         for number, result in enumerate(reader.read(items), start=1):
             shown.show(number, total=max(number, total))  # zips were counted as one file

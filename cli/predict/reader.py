@@ -14,6 +14,7 @@ from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.inference.predictor import Predictor, batched
 from pipeline.prepare.pool import DecoderPool
+from pipeline.prevalence import probability_at
 from pipeline.subject import subject_of_tags
 from pipeline.types import Prediction, Prepared
 
@@ -62,6 +63,8 @@ class Result:
     pixel_aspect: float | None = None
     orientation: int | None = None
     population: str | None = None
+    prevalence: float | None = None
+    adjusted_probability: float | None = None
 
 
 def holds_archive(sources: Iterable[Source]) -> bool:
@@ -129,7 +132,9 @@ class Reader:
         predictor: Predictor,
         *,
         on_prediction: Callable[[Item, Prediction], None] | None = None,
+        prevalence: float | None = None,
     ) -> None:
+        self._prevalence = prevalence
         self._pool = pool
         self._predictor = predictor
         self._on_prediction = on_prediction
@@ -173,7 +178,7 @@ class Reader:
         for (item, slot, prepared), prediction in predictions:
             if self._on_prediction:
                 self._on_prediction(item, prediction)
-            slot.result = _predicted(item, prepared, prediction)
+            slot.result = _at(self._prevalence, _predicted(item, prepared, prediction))
             item.delete_copy()
 
     def _finished(self) -> Iterator[Result]:
@@ -204,6 +209,13 @@ def _predicted(item: Item, prepared: Prepared, prediction: Prediction) -> Result
         orientation=prediction.orientation,
         population=prediction.population,
     )
+
+
+def _at(prevalence: float | None, result: Result) -> Result:
+    if prevalence is None or result.probability is None:
+        return result
+    adjusted = probability_at(result.probability, prevalence=prevalence)
+    return replace(result, prevalence=prevalence, adjusted_probability=adjusted)
 
 
 def _rejected(file: str, error: RefusedError, *, sha256: str = "") -> Result:

@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     # Which threshold of a version applies: `pipeline.types.OperatingPoint`, without its imports.
     operating_point: Literal["balanced", "sensitive"] = "balanced"
+    # Of pneumonia among the patients, which probabilities are moved to beside the version's own.
+    prevalence: float | None = Field(
+        default=None, gt=0.0, lt=1.0, description="a share above 0 and below 1, such as 0.1"
+    )
 
     chunk_size: Few = 128  # images that a worker claims at once, at most
     # Whether ingest predicts what it has read; else only predict workers do.

@@ -12,6 +12,7 @@ from models.counts import images_of_jobs
 from models.query import Page
 from models.tables.intake import Image, ModelVersion, Prediction, State, Study
 from models.worklist.shown import shown_prediction_id
+from pipeline.prevalence import probability_at
 from pipeline.types import OperatingPoint
 
 PAGE_SIZE = 1000
@@ -26,7 +27,8 @@ class Result:
     range_rule: see `pipeline.types.RangeRule`. pixel_aspect: height of a pixel over its width.
     orientation: of the stored image, see `pipeline.upright`. These three are None in early results.
     population: as whose image it was read, children's or adults'; None where the version reads all
-    alike.
+    alike. prevalence: as stated for this service; adjusted_probability: the probability at it. Both
+    are None where none is stated.
     """
 
     file: str
@@ -52,6 +54,8 @@ class Result:
     pixel_aspect: float | None
     orientation: int | None
     population: str | None
+    prevalence: float | None
+    adjusted_probability: float | None
 
 
 _FIELDS = [field.name for field in fields(Result)]
@@ -62,7 +66,11 @@ def reason_sentence(file: str, clause: str) -> str:
 
 
 def iter_results(
-    session: Session, *, operating_point: OperatingPoint, job_id: str | None = None
+    session: Session,
+    *,
+    operating_point: OperatingPoint,
+    prevalence: float | None = None,
+    job_id: str | None = None,
 ) -> Iterator[Result]:
     """In the order of arrival, a page in memory at a time."""
     after = 0
@@ -71,7 +79,7 @@ def iter_results(
         if job_id is not None:
             query = query.where(Image.job_id == job_id)
         page = session.execute(query.limit(PAGE_SIZE)).all()
-        yield from (_result(row) for row in page)
+        yield from (_result(row, prevalence) for row in page)
         if len(page) < PAGE_SIZE:
             return
         after = page[-1].image_id
@@ -81,6 +89,7 @@ def list_results(
     session: Session,
     *,
     operating_point: OperatingPoint,
+    prevalence: float | None = None,
     job_id: str,
     state: State | None = None,
     page: int = 1,
@@ -95,15 +104,19 @@ def list_results(
     found = session.scalars(ids.limit(page_size).offset((page - 1) * page_size)).all()
     rows = session.execute(_results(operating_point).where(Image.id.in_(found)).order_by(Image.id))
     total = counts.total() if state is None else counts[state]
-    return Page([_result(row) for row in rows], page, page_size, total)
+    return Page([_result(row, prevalence) for row in rows], page, page_size, total)
 
 
 def list_study_results(
-    session: Session, study_id: int, *, operating_point: OperatingPoint
+    session: Session,
+    study_id: int,
+    *,
+    operating_point: OperatingPoint,
+    prevalence: float | None = None,
 ) -> list[Result]:
     """The most suspicious first; images without a finding last."""
     query = _results(operating_point).where(Image.study_id == study_id).order_by(*_SUSPICION)
-    return [_result(row) for row in session.execute(query)]
+    return [_result(row, prevalence) for row in session.execute(query)]
 
 
 def first_results(
@@ -173,12 +186,17 @@ def _results(operating_point: OperatingPoint) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _result(row: Any) -> Result:
+def _result(row: Any, prevalence: float | None = None) -> Result:
+    adjusted = None
+    if prevalence is not None and row.probability is not None:
+        adjusted = probability_at(row.probability, prevalence=prevalence)
     computed = {
         "status": row.state.value,
         "reason": reason_sentence(row.file, row.reason) if row.reason else row.no_finding,
         "warnings": [*(row.warnings or ()), *(row.doubts or ())],
         "study": row.study_hash[:8] if row.study_hash else None,
+        "prevalence": prevalence,
+        "adjusted_probability": adjusted,
     }
     as_stored = {name: getattr(row, name) for name in _FIELDS if name not in computed}
     return Result(**as_stored, **computed)

@@ -116,12 +116,18 @@ def neighbours(session: Session, listing: Listing, study_id: int) -> tuple[int |
 
 
 def get_study(
-    session: Session, study_id: int, *, operating_point: OperatingPoint
+    session: Session,
+    study_id: int,
+    *,
+    operating_point: OperatingPoint,
+    prevalence: float | None = None,
 ) -> StudyDetail | None:
     summaries = _find_summaries(session, Listing(), [study_id], operating_point=operating_point)
     if study_id not in summaries:
         return None
-    images = list_study_results(session, study_id, operating_point=operating_point)
+    images = list_study_results(
+        session, study_id, operating_point=operating_point, prevalence=prevalence
+    )
     return StudyDetail(summaries[study_id], images)
 
 

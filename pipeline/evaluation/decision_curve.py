@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.evaluation.bootstrap import bootstrap
 from pipeline.evaluation.evaluate import Scores
 from pipeline.evaluation.metrics import Draws, ratio
-from pipeline.evaluation.prevalence import shifted
+from pipeline.prevalence import probability_at
 
 THRESHOLDS: Final = tuple(round(n / 100, 2) for n in range(2, 100, 4))
 _DRAWS: Final = 500
@@ -26,7 +26,8 @@ def decision_curve(
     if is_positive.all() or not is_positive.any():
         return None
     share = float(is_positive.mean()) if prevalence is None else prevalence
-    probabilities = shifted(scores.probabilities, prevalence=share)
+    moved = [probability_at(one, prevalence=share) for one in scores.probabilities.tolist()]
+    probabilities = np.array(moved)
     y_pred = probabilities[:, None] >= np.array(THRESHOLDS)  # (n, thresholds)
 
     def measure(weights: Draws) -> dict[float, Draws]:

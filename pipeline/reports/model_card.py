@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pipeline.evaluation.metrics import AT_THRESHOLD, METRICS, OVERALL
-from pipeline.evaluation.prevalence import predictive_values
 from pipeline.evaluation.subgroups import LEAST_PATIENTS, SUBGROUP_METRICS
+from pipeline.prevalence import predictive_values
 from pipeline.reports.templates import render
 from pipeline.text import percent
 

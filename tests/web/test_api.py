@@ -17,7 +17,8 @@ RESULT_FIELDS = [
     *("file", "sha256", "status", "reason", "finding", "probability", "threshold", "unfamiliarity"),
     *("warnings", "model_version", "study", "job_id", "image_id", "operating_point", "temperature"),
     *("heatmap_peak", "heatmap_concentration", "heatmap_inside_body", "reason_code"),
-    *("range_rule", "pixel_aspect", "orientation", "population"),
+    *("range_rule", "pixel_aspect", "orientation", "population", "prevalence"),
+    "adjusted_probability",
 ]
 
 
@@ -67,6 +68,21 @@ def test_result_formats_are_equivalent(portal: Portal, job: str) -> None:
     empty = f"/api/v1/results?job_id={portal.new_job()}"
     assert client.get(empty).text == ""
     assert json.loads(client.get(f"{empty}&format=json").text) == {"results": []}
+
+
+def test_results_have_the_probability_at_the_stated_prevalence(portal: Portal, job: str) -> None:
+    """0.87 at one half; its odds of 87 : 13 are 87 : 117 at one tenth."""
+    portal.change_settings(prevalence=0.1)
+    client = portal.program()
+    study = client.get(f"/api/v1/studies?job_id={job}").json["studies"][0]
+    shown = client.get(f"/api/v1/studies/{study['id']}").json["images"]
+    listed = client.get(f"/api/v1/jobs/{job}/images").json["images"]
+    exported = json.loads(client.get("/api/v1/results?format=json").text)["results"]
+    for results in (shown, listed, exported):
+        for result in results:
+            assert (result["prevalence"], result["probability"]) == (0.1, 0.87)
+            assert result["adjusted_probability"] == pytest.approx(87 / (87 + 13 * 9))
+    assert study["probability"] == 0.87, "the version's own decides and sorts"
 
 
 @both_databases

@@ -88,6 +88,14 @@ def test_study_page_shows_probability_with_threshold_and_version(portal: Portal,
     assert "Heatmap reliability was not measured" in page
 
 
+def test_study_page_shows_the_probability_at_the_stated_prevalence(
+    portal: Portal, job: str
+) -> None:
+    assert "At a prevalence" not in portal.browser().get("/studies/1").text
+    portal.change_settings(prevalence=0.1)
+    assert "At a prevalence of 10.0%: probability 43 %." in portal.browser().get("/studies/1").text
+
+
 def test_warnings_and_heatmap_reliability_are_shown(portal: Portal, a_png: bytes) -> None:
     portal.send(portal.new_job(), ("a/a.png", a_png))
     warnings = ("somewhat unlike the training images", "the image looked inverted")

@@ -7,7 +7,9 @@ from typing import Any
 from models.reading.results import Result
 from models.reading.studies import ListedStudy
 from pipeline.inference.heatmap import describe_trust
-from pipeline.text import probability_percent, read_as
+from pipeline.prevalence import predictive_values
+from pipeline.subject import age_in_years, population_of_age
+from pipeline.text import percent, probability_percent, read_as
 from pipeline.types import RangeRule
 from pipeline.upright import describe_orientation
 
@@ -60,6 +62,47 @@ def reading_words(answer: Result | ListedStudy) -> str:
         return f"{threshold_words(answer)}; calibration not recorded{whose}"
     calibration = f"calibrated with temperature {answer.temperature:.3g}"
     return f"{threshold_words(answer)}; {calibration}{whose}"
+
+
+def prevalence_words(answer: Result, card: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    """The probability at the stated prevalence, and of how many such findings are right.
+
+    By the version's card; empty without a prevalence. Predictive values are left out where the
+    card's validation images were of another population: those of versions that read all alike are
+    children's.
+    """
+    if answer.prevalence is None or answer.adjusted_probability is None:
+        return ""
+    words = (
+        f"At a prevalence of {answer.prevalence:.1%}: probability "
+        f"{probability_percent(answer.adjusted_probability)}"
+    )
+    name, rates = measured_rates(card, answer.population, answer.operating_point or "")
+    is_adult = population_of_age(age_in_years(tags.get("PatientAge", ""))) == "adults"
+    if not rates or (is_adult and answer.population is None):
+        return f"{words}."
+    values = predictive_values(
+        sensitivity=rates[0], specificity=rates[1], prevalence=answer.prevalence
+    )
+    ppv, npv = ("–" if one is None else percent(one) for one in values)
+    return f"{words}; PPV {ppv}, NPV {npv} by the card's {name}."
+
+
+def measured_rates(
+    card: Mapping[str, Any], population: str | None, point: str
+) -> tuple[str, tuple[float, float] | None]:
+    """The name of the card's validation images, or of their part of a population, with its
+    sensitivity and specificity at an operating point; None where they were not measured.
+    """
+    if population is None:
+        row = card.get("metrics", {}).get("validation", {}).get("operating_points", {})
+        found, name = row.get(point, {}), "validation"
+    else:
+        rows = card.get("subgroups", {}).get("validation", [])
+        own = (one for one in rows if (one["axis"], one["group"]) == ("population", population))
+        found, name = next(own, {}) if point == "balanced" else {}, f"validation, {population}"
+    rates = [found.get(metric, {}).get("value") for metric in ("sensitivity", "specificity")]
+    return name, None if None in rates else (rates[0], rates[1])
 
 
 def heatmap_words(answer: Result, card: Mapping[str, Any]) -> str:

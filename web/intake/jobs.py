@@ -202,6 +202,7 @@ def images(job_id: str, query_data: ImagesQuery) -> ImagesOut:
         found = list_results(
             session,
             operating_point=current_settings().operating_point,
+            prevalence=current_settings().prevalence,
             job_id=job_id,
             state=query_data.state,
             page=query_data.page,

@@ -47,8 +47,13 @@ def export(query_data: ResultsQuery) -> Response:
 
 def _read(job_id: str | None) -> Iterator[Result]:
     with read_session() as session:
-        point = current_settings().operating_point
-        yield from iter_results(session, operating_point=point, job_id=job_id)
+        settings = current_settings()
+        yield from iter_results(
+            session,
+            operating_point=settings.operating_point,
+            prevalence=settings.prevalence,
+            job_id=job_id,
+        )
 
 
 def _json(results: Iterable[Result]) -> Iterator[str]:

@@ -112,8 +112,14 @@ def _list(session: Session, query: StudiesQuery, *, page_size: int) -> StudyPage
 
 
 def _find(session: Session, study_id: int) -> StudyDetail:
-    point = current_settings().operating_point
-    return or_404(get_study(session, study_id, operating_point=point), "study")
+    settings = current_settings()
+    found = get_study(
+        session,
+        study_id,
+        operating_point=settings.operating_point,
+        prevalence=settings.prevalence,
+    )
+    return or_404(found, "study")
 
 
 def _readings(page: StudyPage) -> list[Result]:

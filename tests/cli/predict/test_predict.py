@@ -16,6 +16,7 @@ from pipeline.errors import RefusalCode, RefusedError
 from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.prepare.decoder import DecoderSettings
 from pipeline.prepare.pool import DecoderPool
+from pipeline.prevalence import probability_at
 from pipeline.types import OperatingPoint
 from tests.support.data.builders import make_picture, make_png
 from tests.support.servers.command import run
@@ -44,7 +45,7 @@ def test_predict_prints_one_line_for_each_file(tmp_path: Path) -> None:
     assert a["status"] == "predicted"
     assert {**a, "file": ""} == {**b, "file": ""}
     assert 0 <= a["probability"] <= 1
-    assert list(a)[-10:] == [
+    assert list(a)[-12:] == [
         "operating_point",
         "temperature",
         "heatmap_peak",
@@ -55,7 +56,10 @@ def test_predict_prints_one_line_for_each_file(tmp_path: Path) -> None:
         "pixel_aspect",
         "orientation",
         "population",
+        "prevalence",
+        "adjusted_probability",
     ]
+    assert (a["prevalence"], a["adjusted_probability"]) == (None, None), "none is stated"
     assert a["population"] is None, "the shipped version reads all alike"
     assert (a["range_rule"], a["pixel_aspect"], a["orientation"]) == ("bits stored", 1, 0)
     assert (a["operating_point"], c["operating_point"]) == ("balanced", None)
@@ -96,6 +100,14 @@ def test_predict_reads_zip_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("in.zip/outside.png", "rejected"),
     ]
     assert list(scratch.iterdir()) == [], "unpacked copies were left behind"
+
+
+def test_predict_adds_the_probability_at_the_stated_prevalence(tmp_path: Path) -> None:
+    image = make_png(tmp_path / "a.png")
+    (row,) = lines(run("predict", image, "--jsonl", OVERREAD_PREVALENCE="0.1"))
+    assert row["prevalence"] == 0.1
+    expected = probability_at(row["probability"], prevalence=0.1)
+    assert row["adjusted_probability"] == expected < row["probability"]
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def problem_with(name: str, value: str) -> str:
         ("CHUNK_SIZE", "0", "Input should be greater than or equal to 1"),
         ("MAX_ATTEMPTS", "9" * 30, "Input should be less than or equal to 10000"),
         ("OPERATING_POINT", "Sensitive", "Input should be 'balanced' or 'sensitive'"),
+        ("PREVALENCE", "10", "expected a share above 0 and below 1, such as 0.1"),
         ("NIGHT_AT", "24:00", "expected a time of day such as 02:00, or nothing for never"),
         (
             "TIME_ZONE",

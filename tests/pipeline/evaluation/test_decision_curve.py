@@ -1,8 +1,7 @@
-import numpy as np
 import pytest
 
 from pipeline.evaluation.decision_curve import decision_curve
-from pipeline.evaluation.prevalence import predictive_values, probability_at, shifted
+from pipeline.prevalence import predictive_values, probability_at
 from tests.support.imaging.scores import make_scores
 
 
@@ -39,9 +38,7 @@ def test_one_class_alone_has_no_decision_curve() -> None:
 def test_probability_follows_the_prevalence_by_bayes() -> None:
     assert probability_at(0.9, prevalence=0.1) == pytest.approx(0.5)
     assert probability_at(0.37, prevalence=0.5) == pytest.approx(0.37)
-    assert shifted(np.array([0.0, 1.0]), prevalence=0.01).tolist() == [0, 1]
-    moved = shifted(np.array([0.2]), prevalence=0.3, fitted_at=0.7)
-    assert shifted(moved, prevalence=0.7, fitted_at=0.3) == pytest.approx([0.2])
+    assert [probability_at(one, prevalence=0.01) for one in (0.0, 1.0)] == [0, 1]
 
 
 def test_predictive_values_by_hand() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from pipeline.evaluation.heatmaps.boxes import BoxedImage
 from pipeline.evaluation.heatmaps.scores import score_heatmaps
 from pipeline.evaluation.population_calibration import Calibrations
-from pipeline.evaluation.prevalence import predictive_values
 from pipeline.inference.version_folder import BASELINE, Card, load_card
+from pipeline.prevalence import predictive_values
 from pipeline.reports.card import describe_images, make_card
 from pipeline.reports.model_card import DECISION_THRESHOLDS, render_model_card
 from pipeline.text import percent

@@ -5,7 +5,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from web.http.filters import heatmap_words, unfamiliarity_words
+from web.http.filters import heatmap_words, prevalence_words, unfamiliarity_words
 from web.learning.cards import Figure, figure_rows
 
 
@@ -44,3 +44,36 @@ def test_figures_without_points_belong_to_the_named_operating_point() -> None:
     assert (row.point, row.images, row.patients) == ("sensitive", 9, None)
     assert row.figures["auroc"] == Figure(0.9, 0.8, 1.0)
     assert row.figures["ece"] == Figure(None)
+
+
+RATES = {"sensitivity": {"value": 0.9}, "specificity": {"value": 0.8}}
+ADULTS = {
+    "axis": "population", "group": "adults", "sensitivity": {"value": 0.8},
+    "specificity": {"value": 0.9},
+}  # fmt: skip
+MEASURED = {
+    "metrics": {"validation": {"operating_points": {"balanced": RATES}}},
+    "subgroups": {"validation": [ADULTS]},
+}
+
+
+def at_one_tenth(population: str | None = None, age: str = "", point: str = "balanced") -> str:
+    answer = Mock(
+        prevalence=0.1, adjusted_probability=0.43, population=population, operating_point=point
+    )
+    return prevalence_words(answer, MEASURED, {"PatientAge": age})
+
+
+def test_predictive_values_are_those_of_the_images_population() -> None:
+    """Of 1000 with 100 ill: 90 found and 180 wrongly so; of adults 80 and 90."""
+    probability = "At a prevalence of 10.0%: probability 43 %"
+    assert at_one_tenth() == f"{probability}; PPV 33 %, NPV 99 % by the card's validation."
+    adult = at_one_tenth("adults", "040Y")
+    assert adult == f"{probability}; PPV 47 %, NPV 98 % by the card's validation, adults."
+
+
+def test_predictive_values_of_others_are_not_told() -> None:
+    alone = "At a prevalence of 10.0%: probability 43 %."
+    assert at_one_tenth(age="018Y") == alone, "measured on children"
+    assert at_one_tenth("children") == at_one_tenth("adults", point="sensitive") == alone
+    assert prevalence_words(Mock(prevalence=None), MEASURED, {}) == ""
