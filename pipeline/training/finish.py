@@ -124,7 +124,7 @@ class _Evaluation:
             np.tile(validation.labels, times),
             np.concatenate([plain, *views]),
             np.tile(validation.patients, times),
-            np.tile(_populations(validation), times),
+            np.tile(populations_of(validation), times),
         )
         groups = [np.tile(group, times) for group in self._groups.values()]
         everything = np.ones(len(images.labels), np.bool_)
@@ -181,15 +181,15 @@ class _Evaluation:
 
 def _subjects(dataset: Dataset) -> Sequence[Subject]:
     """As far as the data set states them."""
-    return [UNSTATED] * len(dataset)
+    return dataset.subjects or [UNSTATED] * len(dataset)
 
 
-def _populations(dataset: Dataset) -> NDArray[np.str_]:
+def populations_of(dataset: Dataset) -> NDArray[np.str_]:
     return np.array([one.population or "" for one in _subjects(dataset)], np.str_)
 
 
 def _guard_images(dataset: Dataset, features: NDArray[np.float32]) -> GuardImages:
-    return GuardImages(dataset.images, features, populations=_populations(dataset))
+    return GuardImages(dataset.images, features, populations=populations_of(dataset))
 
 
 def _batches(images: NDArray[np.uint8]) -> Sequence[tuple[int, NDArray[np.uint8]]]:

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image as Picture
 
 from pipeline.inference.version_folder import BASELINE, load_card, verify_checksums
-from pipeline.training.dataset import read_images
+from pipeline.subject import UNSTATED, Subject
+from pipeline.training.dataset import Dataset, read_images
 from pipeline.training.job import STAGES, TrainingProgress
 from pipeline.training.labelled.folder import LabelledFolder
 from pipeline.training.labelled.image import DatasetError
@@ -50,6 +51,17 @@ def test_train_sets_writes_a_version(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="never changed"):
         train_sets([dataset], folder, config=TOY, progress=steps.append)
     assert not steps, "it is refused before images are read"
+
+
+@pytest.mark.tensorflow
+def test_calibration_and_guard_know_the_populations_of_a_data_set() -> None:
+    from pipeline.training.finish import populations_of
+
+    pixels, labels = np.zeros((2, 8, 8), np.uint8), np.array([0, 1], np.uint8)
+    stated = Dataset(pixels, labels, np.array(["a", "b"]), subjects=(Subject("adults"), UNSTATED))
+    assert populations_of(stated).tolist() == ["adults", ""]
+    unstated = Dataset(pixels, labels, np.array(["a", "b"]))
+    assert populations_of(unstated).tolist() == ["", ""]
 
 
 def test_split_dataset_keeps_patients_apart(dataset: Path) -> None:
