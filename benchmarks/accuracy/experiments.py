@@ -34,7 +34,7 @@ from benchmarks.accuracy.folds import (
     read_answers,
     sample,
 )
-from benchmarks.accuracy.shifts import SHIFTS, SWAPPED, swap_style
+from benchmarks.shifts import SHIFTS, SWAPPED, swap_style
 from pipeline.evaluation.metrics import auroc
 from pipeline.training.config import TrainingConfig, TrainingConfigError
 from pipeline.training.dataset import Dataset, read_images

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy.train_baseline import read_external, tell
+from benchmarks.train_baseline import read_external, tell
 from pipeline.evaluation.compare import Answers, compare, level_of_each
 from pipeline.evaluation.evaluate import ScoreCollector, Scores
 from pipeline.evaluation.promotion_gate import Gate, decide_promotion

@@ -25,7 +25,7 @@ import httpx
 import numpy as np
 import psutil
 
-from benchmarks.speed.throughput import OVERREAD, running_service
+from benchmarks.throughput import OVERREAD, running_service
 
 ASK_EVERY_S = 0.5
 SIDE = 64  # pixels

@@ -25,7 +25,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from benchmarks.speed.throughput import OVERREAD, running_service
+from benchmarks.throughput import OVERREAD, running_service
 
 WAIT_S = 4
 PAUSE_S = 0.3  # between two images

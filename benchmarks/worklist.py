@@ -1,6 +1,6 @@
 """Pages and lists of a large archive: how long each takes.
 
-    python -m benchmarks.speed.worklist [--studies 1000000] [--database sqlite] [--times 40]
+    python -m benchmarks.worklist [--studies 1000000] [--database sqlite] [--times 40]
 
 Fills a database of its own with generated rows in bulk (one image a study, jobs of 10,000, a label
 for every tenth, an audit row for each), then asks for each page from within the process. Prints the

@@ -1,6 +1,6 @@
 """What somebody who knows OpenVINO well would write for a folder of JPEGs: the competitor.
 
-    python -m benchmarks.speed.expert FOLDER OUT.csv [--version FOLDER] [--processes 2]
+    python -m benchmarks.expert FOLDER OUT.csv [--version FOLDER] [--processes 2]
 
 Probability and the peak of the heatmap of each file, by the network of a version's folder, in as
 little time as possible: a process a core, static shapes, JPEG decoded in grey at a reduced scale.

@@ -1,6 +1,6 @@
 """Images per second and core-milliseconds an image on this machine, in one run.
 
-    python -m benchmarks.speed.throughput FOLDER [--copies 25] [--notebook-images 30]
+    python -m benchmarks.throughput FOLDER [--copies 25] [--notebook-images 30]
 
 (a) the usual notebook path, one image at a time: Keras's load_img, `predict`, Grad-CAM by
 gradient tape, overlay drawn by OpenCV; (b) the expert's script (`expert.py`), which
@@ -114,7 +114,7 @@ def copy_files(source: Path, target: Path, *, copies: int) -> list[Path]:
 
 def expert_cost(scratch: Path) -> Cost:
     out = scratch / "expert.csv"
-    command = [sys.executable, "-m", "benchmarks.speed.expert", str(scratch / "studies"), str(out)]
+    command = [sys.executable, "-m", "benchmarks.expert", str(scratch / "studies"), str(out)]
     status, _, cost = run(command)
     if status:
         raise SystemExit(f"the expert's script ended with {status}")

@@ -1,6 +1,6 @@
 """Train the network that ships with the project.
 
-    python -m benchmarks.accuracy.train_baseline DATASET --weights FILE [--external FOLDER]
+    python -m benchmarks.train_baseline DATASET --weights FILE [--external FOLDER]
 
 DATASET is in the public layout. The external folder holds a `manifest.csv` with the columns
 `file`, `label` and `patient_group`, and `boxes.csv`; its radiographs are measured for the card.
