@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.accuracy.heatmap_score import score_external
 from pipeline.inference.version_folder import BASELINE, check_is_new
 from pipeline.training.config import TrainingConfig
-from pipeline.training.dataset import Dataset, read_images
+from pipeline.training.data.dataset import Dataset, read_images
 from pipeline.training.job import TrainingProgress
 from pipeline.training.labelled.image import LabelledImage
 from pipeline.training.train import read_job, train

@@ -37,7 +37,7 @@ from benchmarks.accuracy.folds import (
 from benchmarks.shifts import SHIFTS, SWAPPED, swap_style
 from pipeline.evaluation.metrics import auroc
 from pipeline.training.config import TrainingConfig, TrainingConfigError
-from pipeline.training.dataset import Dataset, read_images
+from pipeline.training.data.dataset import Dataset, read_images
 from pipeline.training.job import TrainingProgress
 from pipeline.training.labelled.dataset import open_dataset
 from pipeline.training.labelled.image import LabelledImage

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.training.dataset import read_images
+from pipeline.training.data.dataset import read_images
 from pipeline.training.labelled.folder import FOLDER_LABELS, LabelledFolder
 
 SIDE = 128

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from pipeline.atomic_file import temporary_file
 from pipeline.inference.gradcam import FEATURE_MAP, HEAD
 from pipeline.training.config import TrainingConfig
-from pipeline.training.dataset import Dataset
+from pipeline.training.data.dataset import Dataset
+from pipeline.training.data.splits import patient_fold
 from pipeline.training.fit import fit_network
 from pipeline.training.framework import keras, tf
 from pipeline.training.job import Progress, TrainingJob
-from pipeline.training.splits import patient_fold
 
 Floats = NDArray[np.float32]
 BATCH = 64

@@ -29,7 +29,7 @@ from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.prepare.network_input import network_input
 from pipeline.training.config import TrainingConfig
-from pipeline.training.splits import split_of
+from pipeline.training.data.splits import split_of
 from pipeline.training.train import read_job
 from pipeline.types import DecodedImage
 

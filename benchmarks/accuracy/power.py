@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.compare import Answers, compare, level_of_each
 from pipeline.evaluation.evaluate import Scores
 from pipeline.evaluation.metrics import auroc
-from pipeline.evaluation.promotion_gate import Gate, decide_promotion
+from pipeline.evaluation.versions.compare import Answers, compare, level_of_each
+from pipeline.evaluation.versions.promotion_gate import Gate, decide_promotion
 from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.types import OperatingPoint
 

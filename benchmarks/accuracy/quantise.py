@@ -17,16 +17,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.train_baseline import read_external, tell
-from pipeline.evaluation.compare import Answers, compare, level_of_each
 from pipeline.evaluation.evaluate import ScoreCollector, Scores
-from pipeline.evaluation.promotion_gate import Gate, decide_promotion
+from pipeline.evaluation.versions.compare import Answers, compare, level_of_each
+from pipeline.evaluation.versions.promotion_gate import Gate, decide_promotion
 from pipeline.inference.engine import NETWORK_FILE
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.inference.without_vnni import compare_without_vnni
 from pipeline.training.checkpoint import LearningCurves
 from pipeline.training.config import TrainingConfig
-from pipeline.training.dataset import Dataset
+from pipeline.training.data.dataset import Dataset
 from pipeline.training.train import read_job
 from pipeline.types import Prediction
 

@@ -30,7 +30,7 @@ from pipeline.inference.engine import NETWORK_FILE
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE
 from pipeline.phantom.drawing import draw_phantom
-from pipeline.training.dataset import Dataset, read_images
+from pipeline.training.data.dataset import Dataset, read_images
 from pipeline.training.labelled.folder import LabelledFolder
 from pipeline.types import Finding
 

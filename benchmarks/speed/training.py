@@ -29,7 +29,7 @@ from pathlib import Path
 from benchmarks.speed.notebook import notebook_epochs
 from pipeline.inference.tensorflow_engine import import_tensorflow
 from pipeline.training.config import TrainingConfig
-from pipeline.training.dataset import read_images
+from pipeline.training.data.dataset import read_images
 from pipeline.training.fine_tuning import FineTuning, make_batches
 from pipeline.training.job import TrainingJob
 from pipeline.training.labelled.folder import FOLDER_LABELS, LabelledFolder

@@ -15,12 +15,12 @@ from cli.output import make_folder
 from cli.params import GivenPath
 from cli.progress import progress
 from cli.settings import read_settings
-from pipeline.evaluation.agreement import agreement
-from pipeline.evaluation.compare import Answers
 from pipeline.evaluation.decision_curve import decision_curve
 from pipeline.evaluation.evaluate import evaluate as evaluate_scores
 from pipeline.evaluation.heatmaps.boxes import BoxesError, read_boxes
 from pipeline.evaluation.subgroups import evaluate_subgroups, groups_of
+from pipeline.evaluation.versions.agreement import agreement
+from pipeline.evaluation.versions.compare import Answers
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE, Card
 from pipeline.reports.evaluation_report import write_report

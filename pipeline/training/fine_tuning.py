@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.inference.gradcam import FEATURE_MAP, HEAD
-from pipeline.training.augmentation import augment_with_places
-from pipeline.training.balance import Epoch
 from pipeline.training.checkpoint import Checkpoint, LearningCurves
 from pipeline.training.config import TrainingConfig
-from pipeline.training.dataset import Dataset
+from pipeline.training.data.augmentation import augment_with_places
+from pipeline.training.data.balance import Epoch
+from pipeline.training.data.dataset import Dataset
 from pipeline.training.framework import keras, tf
 from pipeline.training.network import fold_while_computing, freeze_lower
 from pipeline.training.place import lung_prior, share_outside

@@ -25,9 +25,9 @@ from pipeline.inference.without_vnni import check_without_vnni
 from pipeline.reports.card import describe_images, make_card, write_card
 from pipeline.reports.charts import learning_curves_svg
 from pipeline.subject import UNSTATED, Subject
-from pipeline.training.augmentation import augment
 from pipeline.training.checkpoint import LearningCurves
-from pipeline.training.dataset import Dataset
+from pipeline.training.data.augmentation import augment
+from pipeline.training.data.dataset import Dataset
 from pipeline.training.export import choose_calibration, export_network
 from pipeline.training.framework import keras
 from pipeline.training.job import TrainingJob, TrainingProgress

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from pipeline.evaluation.calibration import log_loss
 from pipeline.evaluation.metrics import auroc
 from pipeline.inference.gradcam import HEAD
-from pipeline.training.balance import stratified_weights
 from pipeline.training.checkpoint import (
     LearningCurves,
     has_checkpoint,
@@ -18,6 +17,7 @@ from pipeline.training.checkpoint import (
     save_checkpoint,
     training_key,
 )
+from pipeline.training.data.balance import stratified_weights
 from pipeline.training.fine_tuning import FineTuning, make_batches
 from pipeline.training.framework import keras, tf
 from pipeline.training.job import TrainingJob, TrainingProgress

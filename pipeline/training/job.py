@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.familiarity.guard import Guard
-from pipeline.training.balance import Epoch, balance
 from pipeline.training.config import TrainingConfig
-from pipeline.training.dataset import Dataset
+from pipeline.training.data.balance import Epoch, balance
+from pipeline.training.data.dataset import Dataset
 
 STAGES = {  # in their order, with the words for people
     "read": "reading image",

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from pipeline.inference.version_folder import check_is_new
 from pipeline.inference.without_vnni import check_has_vnni
 from pipeline.text import plural
-from pipeline.training.balance import one_class_origins
 from pipeline.training.checkpoint import checkpoint_folder
 from pipeline.training.config import TrainingConfig
-from pipeline.training.dataset import Dataset, read_images
+from pipeline.training.data.balance import one_class_origins
+from pipeline.training.data.dataset import Dataset, read_images
+from pipeline.training.data.splits import split_of
 from pipeline.training.job import Progress, TrainingJob, TrainingProgress, WeightedProgress
 from pipeline.training.labelled.contents import read_contents
 from pipeline.training.labelled.dataset import open_dataset
 from pipeline.training.labelled.folder import FOLDER_LABELS
 from pipeline.training.labelled.image import DatasetError, LabelledImage, RefusedImage
-from pipeline.training.splits import split_of
 from pipeline.types import LABELS, Split
 
 NAMES = {label: name for name, label in LABELS.items()}

@@ -6,9 +6,9 @@ from typing import Final
 from models.learning.datasets import NewImage
 from models.tables.learning import LabelValue
 from pipeline.pseudonym import patient_pseudonym, pseudonym
+from pipeline.training.data.splits import assign_split, imported_split, known_patient_of
 from pipeline.training.labelled.contents import Blob
 from pipeline.training.labelled.image import LabelledImage
-from pipeline.training.splits import assign_split, imported_split, known_patient_of
 from pipeline.types import Split
 
 _VALUES: Final = {0: LabelValue.NORMAL, 1: LabelValue.PNEUMONIA}

@@ -14,8 +14,8 @@ from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard, is_enough_for_gu
 from pipeline.inference.engine import NETWORK_FILE
 from pipeline.inference.version_folder import load_card
 from pipeline.training.config import candidate_config
+from pipeline.training.data.mixing import mix
 from pipeline.training.job import Progress, TrainingJob
-from pipeline.training.mixing import mix
 from pipeline.training.train import train
 from worker.night.training_data import TrainingData, read_training_data
 

@@ -13,9 +13,9 @@ from models.learning.snapshots import SITE, snapshot_images
 from models.learning.versions import version_path
 from models.tables.intake import ModelVersion
 from models.tables.learning import LabelValue, SnapshotImage
-from pipeline.evaluation.compare import Answers, Comparison, compare, level_of_each
 from pipeline.evaluation.curves import curves_as_json
 from pipeline.evaluation.evaluate import ScoreCollector, evaluate
+from pipeline.evaluation.versions.compare import Answers, Comparison, compare, level_of_each
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import load_card
 from pipeline.subject import populations_in

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from models.learning.labelled_blobs import LabelledBlob
 from models.learning.snapshots import LEARNABLE, SITE, Member, PastMember
 from pipeline.pseudonym import patient_pseudonym
-from pipeline.training.splits import assign_split, known_patient_of
+from pipeline.training.data.splits import assign_split, known_patient_of
 from pipeline.types import Split
 
 

@@ -37,7 +37,7 @@ from models.learning.versions import PromotionError, check_servable
 from models.tables.intake import ModelVersion
 from models.tables.learning import DatasetSnapshot, Outcome
 from pipeline.errors import PipelineError
-from pipeline.evaluation.promotion_gate import Decision, Gate, decide_promotion
+from pipeline.evaluation.versions.promotion_gate import Decision, Gate, decide_promotion
 from pipeline.familiarity.guard import is_guard_of
 from pipeline.text import plural
 from worker.chunks import PASSING

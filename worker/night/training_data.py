@@ -11,8 +11,8 @@ from models.learning.snapshots import LEARNABLE, SITE, snapshot_images, tags_of_
 from models.tables.learning import LabelValue, SnapshotImage
 from pipeline.errors import PipelineError
 from pipeline.subject import subject_of_tags
-from pipeline.training.balance import one_class_origins
-from pipeline.training.dataset import Dataset
+from pipeline.training.data.balance import one_class_origins
+from pipeline.training.data.dataset import Dataset
 from pipeline.training.job import Progress, TrainingProgress
 from pipeline.types import PREPROCESSING, Split
 from worker.night.inputs import read_input

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.subject import UNSTATED, Subject
 from pipeline.text import listed, plural, unique_name
+from pipeline.training.data.splits import split_of
 from pipeline.training.labelled.folder import (
     LabelledFolder,
     children,
@@ -17,7 +18,6 @@ from pipeline.training.labelled.folder import (
 from pipeline.training.labelled.image import SPLITS, DatasetError, LabelledImage, RefusedImage
 from pipeline.training.labelled.manifest import Manifest, is_manifest, read_manifest
 from pipeline.training.labelled.table import LabelledTable
-from pipeline.training.splits import split_of
 from pipeline.types import Split
 
 LAYOUT = "expected folders NORMAL and PNEUMONIA, or train, val, test that hold them"

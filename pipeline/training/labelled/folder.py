@@ -7,8 +7,8 @@ from pathlib import Path
 from pipeline.files.walk import HIDDEN, FolderWalk, LeftOut, is_hidden
 from pipeline.subject import UNSTATED, Subject
 from pipeline.text import listed, plural, unique_name
+from pipeline.training.data.splits import patient_of
 from pipeline.training.labelled.image import DatasetError, LabelledImage
-from pipeline.training.splits import patient_of
 from pipeline.types import LABELS, Split
 
 FOLDER_LABELS = {finding.upper(): label for finding, label in LABELS.items()}  # in any case

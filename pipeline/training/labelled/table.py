@@ -10,8 +10,8 @@ from pipeline.files.cells import patient_id, plain_label, unguarded
 from pipeline.files.table import Row, TableError, read_table_file
 from pipeline.subject import UNSTATED, Subject, subject_of
 from pipeline.text import listed, plural, raw_name, unique_name
+from pipeline.training.data.splits import patient_of
 from pipeline.training.labelled.image import SPLITS, DatasetError, LabelledImage, RefusedImage
-from pipeline.training.splits import patient_of
 from pipeline.types import LABELS, Split
 
 COLUMNS = ("file", "label", "patient", "origin", "population", "view", "sex", "age")

@@ -16,7 +16,7 @@ from benchmarks.accuracy.folds import (
     sample,
 )
 from pipeline.subject import Subject
-from pipeline.training.dataset import Dataset
+from pipeline.training.data.dataset import Dataset
 from tests.support.imaging.networks import TOY
 
 LABELS = np.array([0, 0, 1, 0, 1, 1, 0, 1], np.uint8)

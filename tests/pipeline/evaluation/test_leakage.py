@@ -27,7 +27,7 @@ from pipeline.evaluation.leakage import (
 )
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.prepare.network_input import DECODED_SIZE, network_input
-from pipeline.training.splits import patient_of
+from pipeline.training.data.splits import patient_of
 from pipeline.types import Split
 
 TRAIN, VALIDATION, TEST = Split

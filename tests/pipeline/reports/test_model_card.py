@@ -15,7 +15,7 @@ from pipeline.reports.card import describe_images, make_card
 from pipeline.reports.model_card import DECISION_THRESHOLDS, render_model_card
 from pipeline.text import percent
 from pipeline.training.config import TrainingConfig
-from pipeline.training.mixing import mix
+from pipeline.training.data.mixing import mix
 from pipeline.types import Calibration, OperatingPoint, Population
 from tests.support.data.versions import APART
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.training.data.splits import patient_of, split_of
 from pipeline.training.labelled.contents import read_contents
 from pipeline.training.labelled.dataset import open_dataset, open_split
 from pipeline.training.labelled.folder import LabelledFolder, children
 from pipeline.training.labelled.image import DatasetError, LabelledImage, RefusedImage
 from pipeline.training.labelled.table import LabelledTable, describe_other_labels
-from pipeline.training.splits import patient_of, split_of
 from pipeline.types import Split
 
 CONFIG = {"split_key": "a key", "validation_share": 0.4}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.training.config import TrainingConfig
-from pipeline.training.dataset import Dataset
+from pipeline.training.data.dataset import Dataset
 from pipeline.training.job import TrainingJob
 from pipeline.training.place import PLACES_SIDE, lung_prior
 from tests.support.imaging.networks import TOY, write_start_weights
@@ -40,7 +40,7 @@ def test_share_outside_of_heatmaps_known_by_hand() -> None:
 
 
 def test_places_move_with_their_images() -> None:
-    from pipeline.training.augmentation import augment, augment_with_places
+    from pipeline.training.data.augmentation import augment, augment_with_places
 
     side, square = 112, np.s_[:, 28:56, 16:48]
     images = np.zeros((16, side, side), np.uint8)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from pipeline.training.balance import Epoch
 from pipeline.training.checkpoint import (
     Checkpoint,
     LearningCurves,
@@ -20,7 +19,8 @@ from pipeline.training.checkpoint import (
     save_checkpoint,
     training_key,
 )
-from pipeline.training.dataset import Dataset, read_images
+from pipeline.training.data.balance import Epoch
+from pipeline.training.data.dataset import Dataset, read_images
 from pipeline.training.job import Progress, TrainingJob, TrainingProgress
 from pipeline.training.labelled.folder import LabelledFolder
 from pipeline.training.train import split_dataset

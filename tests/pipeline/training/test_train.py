@@ -11,7 +11,7 @@ from PIL import Image as Picture
 
 from pipeline.inference.version_folder import BASELINE, load_card, verify_checksums
 from pipeline.subject import UNSTATED, Subject
-from pipeline.training.dataset import Dataset, read_images
+from pipeline.training.data.dataset import Dataset, read_images
 from pipeline.training.job import STAGES, TrainingProgress
 from pipeline.training.labelled.folder import LabelledFolder
 from pipeline.training.labelled.image import DatasetError
@@ -242,7 +242,7 @@ def test_network_started_from_a_version_answers_as_that_version() -> None:
 
 @pytest.mark.tensorflow
 def test_augment_changes_images_and_keeps_shape_and_type() -> None:
-    from pipeline.training.augmentation import augment
+    from pipeline.training.data.augmentation import augment
     from tests.support.imaging.networks import phantom_inputs
 
     images = phantom_inputs(count=4)

@@ -15,7 +15,7 @@ from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import State
 from models.tables.learning import ImportedDataset, ImportedImage, Label, LabelValue, Source
 from models.tables.people import Role
-from pipeline.training.splits import assign_split
+from pipeline.training.data.splits import assign_split
 from pipeline.types import PREPROCESSING, Split
 from tests.support.data.rows import a_hash, a_job, a_user, an_image
 

@@ -18,7 +18,7 @@ from models.tables.intake import State
 from models.tables.learning import ImportedImage, Label, LabelValue, Source
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.pseudonym import patient_pseudonym
-from pipeline.training.splits import assign_split
+from pipeline.training.data.splits import assign_split
 from pipeline.types import PREPROCESSING, Split
 from tests.support.data.builders import make_dicom, make_picture
 from tests.support.data.imports import count, report, rows, run, write, write_public_set

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.training.data.splits import imported_split
 from pipeline.training.labelled.image import LabelledImage
-from pipeline.training.splits import imported_split
 from pipeline.types import Split
 from worker.datasets.placement import decide_split
 

@@ -9,8 +9,8 @@ from models.context import AppContext
 from models.learning.versions import register_version
 from models.tables.intake import ModelVersion
 from models.tables.learning import Evaluation
-from pipeline.evaluation.compare import Comparison
-from pipeline.evaluation.promotion_gate import Gate, decide_promotion
+from pipeline.evaluation.versions.compare import Comparison
+from pipeline.evaluation.versions.promotion_gate import Gate, decide_promotion
 from pipeline.training.job import Progress, TrainingProgress
 from pipeline.types import Split
 from tests.support.data.snapshots import FINDINGS, Phantom, freeze_phantoms

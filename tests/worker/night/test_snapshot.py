@@ -26,7 +26,7 @@ from models.tables.intake import Image, State
 from models.tables.learning import DatasetSnapshot, Night, SnapshotImage
 from models.tables.people import Role
 from pipeline.pseudonym import patient_pseudonym
-from pipeline.training.splits import assign_split
+from pipeline.training.data.splits import assign_split
 from pipeline.types import PREPROCESSING, Split
 from tests.support.data.damage import flip_a_bit
 from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split

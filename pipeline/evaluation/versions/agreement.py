@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.bootstrap import DRAWS, bootstrap
-from pipeline.evaluation.compare import Answers, compare
 from pipeline.evaluation.metrics import Draws, ratio
+from pipeline.evaluation.versions.compare import Answers, compare
 
 FINDINGS = 3  # normal, pneumonia, none
 

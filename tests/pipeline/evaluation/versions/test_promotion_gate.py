@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from benchmarks.accuracy.power import World
 from pipeline.evaluation.bootstrap import Interval
-from pipeline.evaluation.compare import Comparison, Pair, compare, level_of_each
-from pipeline.evaluation.promotion_gate import Gate, decide_promotion
-from tests.pipeline.evaluation.test_compare import answers, test_sets
+from pipeline.evaluation.versions.compare import Comparison, Pair, compare, level_of_each
+from pipeline.evaluation.versions.promotion_gate import Gate, decide_promotion
+from tests.pipeline.evaluation.versions.test_compare import answers, test_sets
 
 GATE = Gate(auroc_margin=0.02, sensitivity_margin=0.05, min_patients=30)
 SAME = Pair(Interval(0.9, 0.85, 0.95), Interval(0.9, 0.85, 0.95), Interval(0.0, -0.01, 0.01))

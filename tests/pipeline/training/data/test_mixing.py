@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.training.mixing import MAX_REPEATS, Mixture, mix
+from pipeline.training.data.mixing import MAX_REPEATS, Mixture, mix
 
 
 def mixture(*, site: int, base: int, share: float = 0.5, least: int = 0) -> Mixture:

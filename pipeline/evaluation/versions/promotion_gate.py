@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.evaluation.bootstrap import LEVEL, Interval
-from pipeline.evaluation.compare import FIGURES, Comparison, Pair, level_of_each
+from pipeline.evaluation.versions.compare import FIGURES, Comparison, Pair, level_of_each
 from pipeline.text import percent, plural
 
 

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.accuracy.power import World
-from pipeline.evaluation.compare import FIGURES, Answers, compare, level_of_each
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.metrics import auroc
+from pipeline.evaluation.versions.compare import FIGURES, Answers, compare, level_of_each
 from tests.support.imaging.scores import card_at, make_scores
 
 

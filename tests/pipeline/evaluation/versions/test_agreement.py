@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.evaluation.agreement import agreement
-from pipeline.evaluation.compare import Answers
+from pipeline.evaluation.versions.agreement import agreement
+from pipeline.evaluation.versions.compare import Answers
 from tests.support.imaging.scores import card_at, make_scores
 
 LABELS = [1, 1, 0, 0]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.training.balance import (
+from pipeline.training.data.balance import (
     LEAST_OF_CLASS,
     MAX_REPEATS,
     balance,

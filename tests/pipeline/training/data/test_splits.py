@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.inference.version_folder import BASELINE, load_card
-from pipeline.training.splits import (
+from pipeline.training.data.splits import (
     TEST_SHARE,
     VALIDATION_SHARE,
     assign_split,

@@ -1,0 +1,1 @@
+"""Two versions on the same images: do they agree, and may one replace the other?"""

@@ -1,0 +1,1 @@
+"""Which images are learned from, how often, and how they are changed."""
