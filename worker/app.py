@@ -39,8 +39,7 @@ def _refuse_beat(**_: Any) -> None:
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def _set_up_logging(**_: Any) -> None:
     """Instead of Celery's own."""
-    # The process that the pool starts for a night has no name.
-    set_up_logging(Settings.read(), process=_names[0] if _names else "train")
+    set_up_logging(Settings.read(), process=_names[0] if _names else "worker")
 
 
 @signals.task_prerun.connect  # type: ignore[untyped-decorator]

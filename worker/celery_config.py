@@ -26,19 +26,12 @@ HOUR_S = 3600
 def worker_configuration(settings: Settings) -> dict[str, Any]:
     if not settings.broker_url:
         raise SettingsError("OVERREAD_BROKER_URL: expected the broker's URL, received nothing")
-    limit_s = settings.train_time_limit_s
     return sender_configuration(settings) | {
         "broker_transport_options": _transport(settings, answer_within_s=30),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # no limit: the broker will be back
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": True,  # or it runs twice
-        "worker_pool_start_method": "spawn",  # TensorFlow hangs in a fork of a process that used it
-        "worker_proc_alive_timeout": 120.0,  # on a busy machine the default of 4 s is too short
-        "worker_max_tasks_per_child": 1,  # TensorFlow frees its memory only at exit
-        "task_annotations": {
-            NIGHT_TASK: {"time_limit": limit_s, "soft_time_limit": int(0.9 * limit_s)}
-        },
     }
 
 

@@ -117,6 +117,15 @@ def _give_back(claim: Claim, *, context: AppContext, count_attempt: bool) -> Non
         log.warning("a claim could not be given back; waiting for its lease to lapse")
 
 
+@contextmanager
+def passing_failures() -> Iterator[None]:
+    """The sweeper retries after failures that pass; its interval is the back-off."""
+    try:
+        yield
+    except PASSING as error:
+        log.warning("interrupted, will be retried by the sweeper: %s", describe(error))
+
+
 def raise_if_passing(error: OSError) -> None:
     """Raises the error of reading a file, unless the file itself cannot be read: a bad sector."""
     if error.errno in _NO_FILES_FAULT:

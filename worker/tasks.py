@@ -1,9 +1,6 @@
 """The Celery tasks: each opens the process's context and calls one function."""
 
 import logging
-import os
-import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +14,7 @@ from models.context import AppContext, process_context
 from models.files.presence import require_store
 from worker import celery_config
 from worker.app import app
-from worker.chunks import PASSING, VersionError, describe, repeat
+from worker.chunks import VersionError, passing_failures, repeat
 from worker.enqueue import NUDGES, nudge_ingest, nudge_predict, nudge_reread
 from worker.vitals import Pulse
 
@@ -81,7 +78,7 @@ def sweep(self: Any) -> None:
 
     context = process_context()
     check_pulse(context, self.request.delivery_info["routing_key"])
-    with _passing_failures():
+    with passing_failures():
         sweep(context)
 
 
@@ -123,32 +120,16 @@ def tidy() -> None:
         partial(mend_damage, context, _decoder_pool),
     )
     for step in steps:
-        with _passing_failures():
+        with passing_failures():
             step()
 
 
 @app.task(name=celery_config.NIGHT_TASK)  # type: ignore[untyped-decorator]
 def night() -> None:
-    from worker.night.resources import bound_this_process
-    from worker.night.run import run_night
+    from worker.night.apart import run_waiting_night
 
-    context = process_context()
-    bound_this_process(context.settings)  # before anything imports TensorFlow
-    with _handing_back(context), _passing_failures():
-        run_night(context)
-
-
-@contextmanager
-def _handing_back(context: AppContext) -> Iterator[None]:
-    """On the pool's signal to end, which comes once: give the night back and end its process."""
-    signals_of_pool = signal.SIGTERM, signal.SIGQUIT
-    before = [signal.signal(one, lambda *_: context.stopping.set()) for one in signals_of_pool]
-    yield
-    for one, handler in zip(signals_of_pool, before, strict=True):
-        signal.signal(one, handler)
-    if context.stopping.is_set():
-        logging.shutdown()
-        os._exit(0)
+    with passing_failures():
+        run_waiting_night(process_context())
 
 
 @cache
@@ -164,15 +145,6 @@ def _live_predictor() -> "LivePredictor":
     from worker.predict import LivePredictor
 
     return LivePredictor()
-
-
-@contextmanager
-def _passing_failures() -> Iterator[None]:
-    """The sweeper retries after failures that pass; its interval is the back-off."""
-    try:
-        yield
-    except PASSING as error:
-        log.warning("interrupted, will be retried by the sweeper: %s", describe(error))
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
@@ -205,11 +177,3 @@ def _stop(**_: Any) -> None:
 def _close(**_: Any) -> None:
     if _decoder_pool.cache_info().currsize:
         _decoder_pool().close()
-
-
-@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
-def _end_process(exitcode: int, **_: Any) -> None:
-    """Skip the unloading of TensorFlow and OpenVINO, which sometimes crashes."""
-    if "tensorflow" in sys.modules:
-        logging.shutdown()
-        os._exit(exitcode or 0)

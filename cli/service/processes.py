@@ -36,7 +36,6 @@ class Program:
     command: tuple[str, ...]
     rank: int = 2
     stop_wait_s: float = 10.0
-    environment: tuple[tuple[str, str], ...] = ()
     ready_text: str | None = None
     quiet: tuple[str, ...] = ()
     folder: Path | None = None
@@ -66,29 +65,15 @@ def portal(*, host: str, port: int) -> Program:
     return Program("portal", command, quiet=QUIET_PORTAL)
 
 
-def _worker(
-    name: str,
-    *,
-    pool: str = "threads",
-    stop_wait_s: float = 30.0,
-    environment: tuple[tuple[str, str], ...] = (),
-) -> Program:
-    command = (*WORKER, "-n", f"{name}@%h", "-Q", name, "--pool", pool, "-c", "1")
+def _worker(name: str, *, stop_wait_s: float = 30.0) -> Program:
+    command = (*WORKER, "-n", f"{name}@%h", "-Q", name, "--pool", "threads", "-c", "1")
     return Program(
-        name,
-        command,
-        rank=1,
-        stop_wait_s=stop_wait_s,
-        environment=environment,
-        ready_text=" ready.",
-        quiet=QUIET_WORKER,
+        name, command, rank=1, stop_wait_s=stop_wait_s, ready_text=" ready.", quiet=QUIET_WORKER
     )
 
 
 INGEST = _worker("ingest")
 PREDICT = _worker("predict")
-# SIGTERM as SIGQUIT: a night is handed back and resumed later, not waited for.
-TRAIN = _worker(
-    "train", pool="prefork", stop_wait_s=45.0, environment=(("REMAP_SIGTERM", "SIGQUIT"),)
-)
+# A night, which is a process of its own, is handed back and resumed later.
+TRAIN = _worker("train", stop_wait_s=45.0)
 BEAT = Program("beat", (*CELERY, "worker.beat", "beat"))

@@ -51,7 +51,7 @@ class Child:
         watch = [sys.executable, "-S", "-E", str(PARENT_WATCH), str(os.getpid())]
         self.process = subprocess.Popen(
             [*watch, executable, *program.command[1:]],
-            env={**environment, **dict(program.environment)},
+            env=dict(environment),
             cwd=program.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

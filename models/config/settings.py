@@ -220,6 +220,10 @@ class Settings(BaseSettings):
         return self.chunk_time_limit_s
 
     @property
+    def soft_train_time_limit_s(self) -> float:
+        return 0.9 * self.train_time_limit_s
+
+    @property
     def soft_chunk_time_limit_s(self) -> float:
         return 0.9 * self.chunk_time_limit_s
 

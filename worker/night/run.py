@@ -18,7 +18,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy.orm import Session
 
 from models.audit.log import record
@@ -57,6 +56,10 @@ from worker.night.training_data import NotEnoughImagesError
 log = logging.getLogger(__name__)
 
 
+class TookTooLongError(Exception):
+    """The night's time is over."""
+
+
 class CannotTrainError(PipelineError):
     """This installation cannot train."""
 
@@ -92,7 +95,7 @@ def _ending(context: AppContext, claim: NightClaim) -> Iterator[None]:
     except (PipelineError, PromotionError) as error:
         log.error("night %d failed: %s", claim.night_id, error)
         _end(context, claim, Outcome.FAILED, str(error))
-    except SoftTimeLimitExceeded:
+    except TookTooLongError:
         hours = context.settings.train_time_limit_s / 3600
         _end(context, claim, Outcome.FAILED, f"took longer than {hours:g} h")
     except StoppingError:
