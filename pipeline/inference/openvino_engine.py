@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,16 @@ def import_openvino() -> Any:
     import openvino
 
     return openvino
+
+
+@cache
+def open_core() -> Any:
+    """The only one of this process, kept to its end.
+
+    On processors with AMX each one sets a stack for signals, and puts back the one before it when
+    it ends. Where that is gone already, the next signal kills the process.
+    """
+    return import_openvino().Core()
 
 
 class OpenVinoEngine:
@@ -77,7 +88,7 @@ class OpenVinoEngine:
 def _compile(
     openvino: Any, path: Path, options: Mapping[str, object], cache: CompiledCache | None
 ) -> Any:
-    core = openvino.Core()
+    core = open_core()
     processor = core.get_property(DEVICE, "FULL_DEVICE_NAME")
     platform = f"{processor} {openvino.__version__} {options}"
     if cache and (blob := cache.read(platform)):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.inference.engine import COMPILED_FILE, NETWORK_FILE
 from pipeline.inference.gradcam import forward_function
-from pipeline.inference.openvino_engine import import_openvino
+from pipeline.inference.openvino_engine import import_openvino, open_core
 from pipeline.training.framework import keras
 
 CALIBRATION_IMAGES: Final = 300  # more change nothing
@@ -79,7 +79,7 @@ def _quantise(path: Path, images: NDArray[np.uint8]) -> None:
     import nncf
 
     nncf.set_log_level(logging.ERROR)
-    compiled = openvino.Core().read_model(path)
+    compiled = open_core().read_model(path)
     compiled.reshape([1, *images.shape[1:]])  # as it is served
     half_range = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
     with redirect_stdout(StringIO()):  # of its progress bars

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +61,22 @@ def test_inference_has_the_stated_shapes_and_engine_its_name(compiled: Engine) -
 def test_missing_network_is_reported(tmp_path: Path) -> None:
     with pytest.raises(NetworkFolderError, match=r"network\.xml is missing"):
         load_engine(tmp_path)
+
+
+REPLACED = """
+import os, signal
+from pipeline.inference.engine import load_engine
+from pipeline.inference.version_folder import BASELINE
+older = load_engine(BASELINE)
+newer = load_engine(BASELINE)
+del older
+del newer
+signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_process_that_has_replaced_its_engine_handles_signals() -> None:
+    """On processors with AMX, OpenVINO gives its threads a stack for signals."""
+    done = subprocess.run([sys.executable, "-c", REPLACED], timeout=120, check=False)
+    assert done.returncode == 7
