@@ -1,7 +1,8 @@
 """What is shown is what was read: upright, in true proportions, with one scale of heatmaps."""
 
+import csv
 import re
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import numpy as np
@@ -99,8 +100,10 @@ def test_image_of_oblong_pixels_is_shown_in_true_proportions(
     assert shapes == [(100, 100), (100, 100), (128, 128)]
     (result,) = viewer.get("/api/v1/results?format=json").json["results"]
     assert (result["range_rule"], result["pixel_aspect"]) == ("window", 2.0)
-    row = viewer.get("/api/v1/results?format=csv").text.splitlines()[-1]
-    assert row.endswith('"window",2.0,0')
+    (row,) = csv.DictReader(StringIO(viewer.get("/api/v1/results?format=csv").text))
+    assert [row[name] for name in ("range_rule", "pixel_aspect", "orientation")] == [
+        *("window", "2.0", "0")
+    ]
     page = words(portal.browser(), "/studies/1")
     assert "Grey levels by the stated window Pixel height 2.00 times the width" in page
 
