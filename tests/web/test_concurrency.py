@@ -130,11 +130,15 @@ def test_zip_waits_for_its_turn_and_loses_nothing(portal: Portal, a_png: bytes) 
     assert [image.file for image in portal.images()] == ["a.png", "b.zip/c.png"]
 
 
-def test_nudge_that_would_wait_is_left_to_the_sweep(caplog: pytest.LogCaptureFixture) -> None:
+def test_nudge_that_would_wait_is_left_to_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     connect(Settings(broker_url="redis://127.0.0.1:1/0"))
+    warnings: list[str] = []
+    monkeypatch.setattr(
+        "worker.enqueue.log.warning", lambda text, *words, extra: warnings.append(text % words)
+    )
     with all_taken(SENDING):
         nudge_ingest()
-    assert "was not nudged, the sweeper will do so: BusyError" in caplog.text
+    assert warnings == ["overread.ingest was not nudged, the sweeper will do so: BusyError"]
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
